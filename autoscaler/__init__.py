@@ -1,0 +1,1 @@
+"""Decides how many replicas a version needs, and asks for them. Knows ports only, never the router."""

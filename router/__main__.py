@@ -1,0 +1,5 @@
+"""`python -m router` is the command `maitre`."""
+
+from router.cli.main import main
+
+main()

@@ -1,0 +1,119 @@
+"""`maitre serve`: reads options, each also as MAITRE_…, into settings, and hands over to `router.main`.
+
+Exits 0 after a clean stop, 1 when the configuration is refused or a port is taken, 2 for wrong options.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from router.settings import Settings, default_state_dir
+
+
+class LogLevel(StrEnum):
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+Config = Annotated[
+    Path,
+    typer.Option(
+        help="A YAML file of endpoints, or a directory of them; reloaded when it changes.", envvar="MAITRE_CONFIG"
+    ),
+]
+Host = Annotated[str, typer.Option(help="Address of the data port.", envvar="MAITRE_HOST")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Data port; 0 picks a free one.", envvar="MAITRE_PORT")]
+AdminHost = Annotated[str, typer.Option(help="Address of the admin port.", envvar="MAITRE_ADMIN_HOST")]
+AdminPort = Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.", envvar="MAITRE_ADMIN_PORT")]
+Workers = Annotated[str, typer.Option(help="auto or a number. This version runs one worker.", envvar="MAITRE_WORKERS")]
+StateDir = Annotated[Path, typer.Option(help="Where made keys are kept.", envvar="MAITRE_STATE_DIR")]
+Level = Annotated[LogLevel, typer.Option(help="Of the log on standard error.", envvar="MAITRE_LOG_LEVEL")]
+AccessLog = Annotated[
+    str | None,
+    typer.Option(help="A file, or - for standard output: a JSON line per request.", envvar="MAITRE_ACCESS_LOG"),
+]
+DevTest = Annotated[bool, typer.Option(help="Count, but never scale.", envvar="MAITRE_DEV_TEST")]
+DrainSeconds = Annotated[
+    float, typer.Option(min=0, help="How long running requests may take at the end.", envvar="MAITRE_DRAIN_SECONDS")
+]
+TrustedProxies = Annotated[
+    list[str] | None,
+    typer.Option(help="CIDR; x-forwarded-* from there is kept. Repeatable.", envvar="MAITRE_TRUSTED_PROXIES"),
+]
+
+
+def serve(
+    config: Config,
+    host: Host = "0.0.0.0",  # noqa: S104  see Settings.host
+    port: Port = 8080,
+    admin_host: AdminHost = "127.0.0.1",
+    admin_port: AdminPort = 8081,
+    workers: Workers = "auto",
+    state_dir: StateDir = default_state_dir(),  # noqa: B008  so that --help shows it
+    log_level: Level = LogLevel.INFO,
+    access_log: AccessLog = None,
+    dev_test: DevTest = False,
+    drain_seconds: DrainSeconds = 30.0,
+    trusted_proxies: TrustedProxies = None,
+) -> None:
+    """Route, authenticate, split, queue and scale: the router and autoscaler on this machine."""
+    _check_workers(workers)
+    settings = Settings(
+        config=config,
+        host=host,
+        port=port,
+        admin_host=admin_host,
+        admin_port=admin_port,
+        state_dir=state_dir,
+        log_level=log_level.value,
+        access_log=access_log,
+        dev_test=dev_test,
+        drain_seconds=drain_seconds,
+        trusted_proxies=tuple(_network(text) for text in trusted_proxies or ()),
+    )
+    _run(settings)
+
+
+def _run(settings: Settings) -> None:
+    # the server's imports cost a second that --help and the other commands should not pay
+    import uvloop  # noqa: PLC0415
+
+    from router.errors import MaitreError  # noqa: PLC0415
+    from router.main import serve as serve_until_stopped  # noqa: PLC0415
+    from router.model.problems import ConfigurationRefused  # noqa: PLC0415
+    from router.telemetry.logs import configure_logging  # noqa: PLC0415
+
+    configure_logging(settings.log_level)
+    try:
+        uvloop.run(serve_until_stopped(settings, _say_ready))
+    except ConfigurationRefused as refused:
+        for problem in refused.problems:
+            typer.echo(problem, err=True)
+        typer.echo("maitre: nothing to serve; mend the configuration and start again", err=True)
+        raise typer.Exit(1) from None
+    except (OSError, MaitreError) as error:
+        typer.echo(f"maitre: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _say_ready(line: str) -> None:
+    print(line, flush=True)  # noqa: T201  the one line on standard output
+
+
+def _check_workers(workers: str) -> None:
+    if workers != "auto" and not (workers.isdigit() and 1 <= int(workers) <= 1024):
+        raise typer.BadParameter(f"--workers is auto or a number from 1 to 1024, not {workers!r}")
+
+
+def _network(text: str) -> IPv4Network | IPv6Network:
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--trusted-proxies: {error}") from None

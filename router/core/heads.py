@@ -1,0 +1,233 @@
+"""The heads of HTTP/1.1 messages: a grammar that accepts or refuses, and a split that keeps raw bytes raw.
+
+A head is understood in two regular expressions. The first is RFC 9112's grammar for the whole head, the way h11 writes
+it: one match, or the message is refused; so no obs-fold, bare LF or CR, NUL, or space before a colon ever gets past it.
+The second splits the header section at the few fields that a router must read or replace. What lies between them is
+never taken apart: it goes on to the other side as the same bytes in the same order.
+
+Invariants:
+- `kept` holds only lines that the grammar accepted, each as CRLF + line, with no hop-by-hop field, no credential and no
+  field that the router sets itself.
+- `fields` has lower-cased names; a field that may stand only once stands once, or the head was refused.
+- Framing (`length`, `chunked`) is unambiguous, or the head was refused. What is sent on is framed from these two values,
+  so both sides of the router agree on where a message ends.
+
+Called by the protocol classes of `router.proxy`; pure. Why not llhttp: docs/decisions/0001-heads-by-grammar.md.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from router.errors import MalformedMessage, Outcome
+
+_TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
+# RFC 9110 section 5.5: visible characters, obs-text, space and tab; never a control character
+_VALUE: Final = rb"[^\x00-\x08\x0a-\x1f\x7f]"
+# atomic groups and possessive repeats: what a line matched is never tried again, so matching is linear in the head's size
+_FIELDS: Final = rb"((?>" + _TOKEN + rb"++:" + _VALUE + rb"*+\r\n)*+)\r\n"
+
+_REQUEST_HEAD: Final = re.compile(rb"(" + _TOKEN + rb"++) ([\x21-\x7e]++) HTTP/1\.([01])\r\n" + _FIELDS)
+_RESPONSE_HEAD: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (" + _VALUE + rb"*+))?\r\n" + _FIELDS)
+
+# Fields are found by the CRLF before them (a literal prefix, which the matcher searches fast), so the text that is split
+# begins with the CRLF that ends the start line.
+_REQUEST_FIELDS: Final = re.compile(
+    rb"\r\n(?i:(host|content-length|transfer-encoding|connection|keep-alive|proxy-[a-z-]+|te|upgrade|authorization"
+    rb"|azureml-model-deployment|x-request-id|x-ms-[^:]+|x-forwarded-(?:for|proto|host)|forwarded|traceparent))"
+    rb":[ \t]*([^\r]*)"
+)
+_RESPONSE_FIELDS: Final = re.compile(
+    rb"\r\n(?i:(content-length|transfer-encoding|connection|keep-alive|proxy-connection|upgrade|x-request-id"
+    rb"|x-ms-request-id|x-ms-client-request-id|azureml-model-deployment)):[ \t]*([^\r]*)"
+)
+
+_ONCE: Final = frozenset(
+    {b"host", b"content-length", b"authorization", b"azureml-model-deployment", b"transfer-encoding"}
+)
+_DIGITS: Final = re.compile(
+    rb"[0-9]{1,18}"
+)  # 18 digits: far above any limit, far below what any integer type overflows at
+_CONNECTION_OPTIONS: Final = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b""})
+_BARE_LF: Final = re.compile(rb"(?<!\r)\n")
+_AUTHORITY: Final = re.compile(rb"(?i:https?)://([^/?#@]+)(.*)", re.DOTALL)
+_HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
+
+
+class RequestHead:
+    """A request's head, understood. `target` is in origin-form; `host` is the authority as the client named it."""
+
+    __slots__ = ("chunked", "fields", "host", "http11", "keep_alive", "kept", "length", "method", "target")
+
+    method: bytes
+    target: bytes
+    host: bytes
+    http11: bool
+    keep_alive: bool
+    chunked: bool
+    length: int
+    """Bytes of body announced by Content-Length; 0 when none or when chunked."""
+    fields: dict[bytes, bytes]
+    kept: bytes
+
+    def __repr__(self) -> str:
+        return (
+            f"<RequestHead {self.method.decode()} {self.target.decode()} length={self.length} chunked={self.chunked}>"
+        )
+
+
+def no_request() -> RequestHead:
+    """Stands for the head of bytes that are no request: of nothing, from nobody, and nothing may follow."""
+    head = RequestHead()
+    head.method = head.target = head.host = head.kept = b""
+    head.http11 = True
+    head.keep_alive = head.chunked = False
+    head.length = 0
+    head.fields = {}
+    return head
+
+
+class ResponseHead:
+    """A response's head, understood. `length` is None when neither Content-Length nor chunked coding frames the body."""
+
+    __slots__ = ("chunked", "fields", "keep_alive", "kept", "length", "reason", "status")
+
+    status: int
+    reason: bytes
+    keep_alive: bool
+    chunked: bool
+    length: int | None
+    fields: dict[bytes, bytes]
+    kept: bytes
+
+    def __repr__(self) -> str:
+        return f"<ResponseHead {self.status} length={self.length} chunked={self.chunked}>"
+
+
+def refuse_early(beginning: bytes | bytearray) -> None:
+    """Refuses the beginning of a head that no further bytes can mend, so that a client need not wait for a timeout."""
+    if _BARE_LF.search(beginning):
+        raise MalformedMessage("a line ends with LF alone; HTTP/1.1 lines end with CRLF")
+
+
+def parse_request(data: bytes, end: int, max_fields: int) -> RequestHead:
+    """Understands the head in `data[:end]`, where `end` is just past the empty line.
+
+    Raises MalformedMessage with the outcome to answer: bad_request, or head_too_large for more than `max_fields` lines.
+    """
+    match = _REQUEST_HEAD.fullmatch(data, 0, end)
+    if match is None:
+        raise MalformedMessage("the request's head is not HTTP/1.1 as RFC 9112 defines it")
+    if data.count(b"\r\n", 0, end) - 2 > max_fields:
+        raise MalformedMessage(f"more than {max_fields} header lines", Outcome.HEAD_TOO_LARGE)
+    head = RequestHead()
+    head.method, head.target, minor, _ = match.groups()
+    head.http11 = minor == b"1"
+    # the CRLF of the start line belongs to the text that is split, the empty line at the end does not
+    parts = _REQUEST_FIELDS.split(data[match.start(4) - 2 : end - 4])
+    head.kept = b"".join(parts[::3])
+    fields = head.fields = _fields(parts)
+    head.chunked = _is_chunked(fields, head.http11)
+    head.length = _length(fields) or 0
+    _resolve_target(head)
+    head.keep_alive, head.kept = _connection(fields, head.http11, head.kept)
+    return head
+
+
+def parse_response(data: bytes, end: int) -> ResponseHead:
+    """Understands the head of a replica's response in `data[:end]`. Raises MalformedMessage."""
+    match = _RESPONSE_HEAD.fullmatch(data, 0, end)
+    if match is None:
+        raise MalformedMessage("the response's head is not HTTP/1.1 as RFC 9112 defines it", Outcome.UPSTREAM_ERROR)
+    head = ResponseHead()
+    minor, status, reason, _ = match.groups()
+    head.status = int(status)
+    head.reason = reason or b""
+    parts = _RESPONSE_FIELDS.split(data[match.start(4) - 2 : end - 4])
+    head.kept = b"".join(parts[::3])
+    fields = head.fields = _fields(parts)
+    head.chunked = _is_chunked(fields, http11=True)
+    head.length = _length(fields)
+    head.keep_alive, head.kept = _connection(fields, minor == b"1", head.kept)
+    return head
+
+
+def _fields(parts: list[bytes]) -> dict[bytes, bytes]:
+    """Names and values out of a split; trailing white space is left to whoever compares a value."""
+    fields = dict(zip(map(bytes.lower, parts[1::3]), parts[2::3], strict=True))
+    if len(fields) * 3 + 1 != len(parts):
+        fields = _combine_repeated(parts)
+    return fields
+
+
+def _combine_repeated(parts: list[bytes]) -> dict[bytes, bytes]:
+    """RFC 9110 section 5.3: repeated list fields are one list; a field that may stand once makes the message ambiguous."""
+    fields: dict[bytes, bytes] = {}
+    for name, value in zip(map(bytes.lower, parts[1::3]), parts[2::3], strict=True):
+        if name not in fields:
+            fields[name] = value
+        elif name in _ONCE:
+            raise MalformedMessage(f"header {name.decode('latin-1')} is repeated")
+        else:
+            fields[name] += b", " + value
+    return fields
+
+
+def _is_chunked(fields: dict[bytes, bytes], http11: bool) -> bool:
+    coding = fields.get(b"transfer-encoding")
+    if coding is None:
+        return False
+    # RFC 9112 section 6.1: with Content-Length beside it, or from HTTP/1.0, the framing is in doubt
+    if b"content-length" in fields:
+        raise MalformedMessage("both Transfer-Encoding and Content-Length are given")
+    if not http11:
+        raise MalformedMessage("Transfer-Encoding in an HTTP/1.0 message")
+    if coding.rstrip(b" \t").lower() != b"chunked":
+        raise MalformedMessage("the only transfer coding accepted is chunked")
+    return True
+
+
+def _length(fields: dict[bytes, bytes]) -> int | None:
+    value = fields.get(b"content-length")
+    if value is None:
+        return None
+    value = value.rstrip(b" \t")
+    if not _DIGITS.fullmatch(value):
+        raise MalformedMessage("Content-Length is not a number of bytes")
+    return int(value)
+
+
+def _resolve_target(head: RequestHead) -> None:
+    """Brings the target into origin-form and settles the host (RFC 9112 sections 3.2 and 3.2.2)."""
+    host = head.fields.get(b"host")
+    if host is None:
+        if head.http11:
+            raise MalformedMessage("header Host is missing")
+        host = b""
+    host = host.rstrip(b" \t")
+    target = head.target
+    if target[:1] != b"/":
+        absolute = _AUTHORITY.fullmatch(target)
+        if absolute is None:
+            raise MalformedMessage("the request target is neither a path nor an http URL")
+        # the authority in the target replaces what Host says; an empty path is "/"
+        host, rest = absolute.groups()
+        head.target = rest if rest[:1] == b"/" else b"/" + rest
+    if not _HOST.fullmatch(host):
+        raise MalformedMessage("header Host is not a host name")
+    head.host = host
+
+
+def _connection(fields: dict[bytes, bytes], http11: bool, kept: bytes) -> tuple[bool, bytes]:
+    """Whether the connection persists (RFC 9112 section 9.3), and `kept` without the fields that Connection names."""
+    value = fields.get(b"connection")
+    if value is None:
+        return http11, kept
+    options = {option.strip(b" \t") for option in value.lower().split(b",")}
+    for option in options - _CONNECTION_OPTIONS:
+        kept = re.sub(rb"\r\n(?i:" + re.escape(option) + rb"):[^\r]*", b"", kept)
+        fields.pop(option, None) if option not in _ONCE else None
+    if b"close" in options:
+        return False, kept
+    return http11 or b"keep-alive" in options, kept

@@ -1,0 +1,55 @@
+"""Which version serves a request: by percentile for a drawn number, or by rendezvous for a sticky value.
+
+Both choices are total: every input gives a version. Shares come from `router.model.rules.shares`, where the default has
+already taken the remainder on top of its own percentile, so here they sum to 100. Should they sum to less (rounding),
+the rest goes to the default as well: the fallback is the rule itself. A version with share 0 is never chosen.
+
+Pure; called once per request by `router.core.routes`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Mapping
+from itertools import accumulate
+from math import log
+from typing import Generic, TypeVar
+
+V = TypeVar("V")
+
+
+class Split(Generic[V]):
+    """The versions of one endpoint with their shares in percent, compiled for choosing."""
+
+    __slots__ = ("_bounds", "_default", "_names", "_shares", "_versions")
+
+    def __init__(self, versions: Mapping[str, V], shares: Mapping[str, float], default: str) -> None:
+        self._names = [name for name in versions if shares.get(name, 0) > 0]
+        self._versions = [versions[name] for name in self._names]
+        self._shares = [shares[name] for name in self._names]
+        self._bounds = [bound / 100 for bound in accumulate(self._shares)]
+        self._default = versions[default]
+
+    def pick(self, u: float) -> V:
+        """The version for `u`, uniform in [0, 1)."""
+        index = bisect_right(self._bounds, u)
+        return self._versions[index] if index < len(self._versions) else self._default
+
+    def pick_sticky(self, value: bytes) -> V:
+        """The version for `value`: always the same while the shares stand.
+
+        Weighted rendezvous hashing (Thaler and Ravishankar 1998; the logarithmic weights are Schindelhauer and
+        Schomaker's, 2005): raising one version's share moves only users towards it, and only that many.
+        """
+        best, chosen = float("-inf"), self._default
+        for name, version, share in zip(self._names, self._versions, self._shares, strict=True):
+            digest = hashlib.blake2b(value, key=name.encode(), digest_size=8).digest()
+            uniform = (int.from_bytes(digest) + 0.5) / 2**64
+            score = share / -log(uniform)
+            if score > best:
+                best, chosen = score, version
+        return chosen
+
+    def __repr__(self) -> str:
+        return f"<Split {' '.join(f'{n}={s:g}%' for n, s in zip(self._names, self._shares, strict=True))}>"

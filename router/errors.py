@@ -1,0 +1,83 @@
+"""How requests end and how things fail: one closed list of outcomes, one error tree.
+
+An `Outcome` is what metrics, logs and error bodies call the end of a request; the list is section 5 of the contract
+and is closed: a test walks it against the status table, the metrics and docs/behaviour.md. Outcomes are values, not
+exceptions: the data plane returns them, because refusing a request is ordinary work.
+
+Exceptions are for what the caller cannot go on from:
+
+    MaitreError
+    ├── ConfigurationRefused      a file or resource breaks a rule; carries every problem found (router.model.problems)
+    ├── MalformedMessage          bytes that are not HTTP/1.1 as RFC 9112 has it; carries the outcome to answer with
+    ├── SlotMisuse                a slot was released twice or by a stranger: a bug of ours, never of a client
+    └── ReplicaFailed             a local replica could not be started or ended
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from http import HTTPStatus
+from typing import Final
+
+
+class Outcome(StrEnum):
+    """How a request ended. The value is the label in metrics and the `code` in error bodies."""
+
+    OK = "ok"
+    MODEL_ERROR = "model_error"
+    UPSTREAM_ERROR = "upstream_error"
+    UPSTREAM_TIMEOUT = "upstream_timeout"
+    QUEUE_TIMEOUT = "queue_timeout"
+    QUEUE_FULL = "queue_full"
+    NO_REPLICAS = "no_replicas"
+    UNAUTHORIZED = "unauthorized"
+    NOT_FOUND = "not_found"
+    BAD_REQUEST = "bad_request"
+    HEAD_TOO_LARGE = "head_too_large"
+    BODY_TOO_LARGE = "body_too_large"
+    REQUEST_TIMEOUT = "request_timeout"
+    CLIENT_GONE = "client_gone"
+    DRAINING = "draining"
+
+
+STATUS: Final[dict[Outcome, HTTPStatus | None]] = {
+    Outcome.OK: None,  # the model's own
+    Outcome.MODEL_ERROR: HTTPStatus.BAD_GATEWAY,
+    Outcome.UPSTREAM_ERROR: HTTPStatus.BAD_GATEWAY,
+    Outcome.UPSTREAM_TIMEOUT: HTTPStatus.GATEWAY_TIMEOUT,
+    Outcome.QUEUE_TIMEOUT: HTTPStatus.SERVICE_UNAVAILABLE,
+    Outcome.QUEUE_FULL: HTTPStatus.SERVICE_UNAVAILABLE,
+    Outcome.NO_REPLICAS: HTTPStatus.SERVICE_UNAVAILABLE,
+    Outcome.UNAUTHORIZED: HTTPStatus.UNAUTHORIZED,
+    Outcome.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Outcome.BAD_REQUEST: HTTPStatus.BAD_REQUEST,
+    Outcome.HEAD_TOO_LARGE: HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+    Outcome.BODY_TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Outcome.REQUEST_TIMEOUT: HTTPStatus.REQUEST_TIMEOUT,
+    Outcome.CLIENT_GONE: None,  # nobody is left to read it
+    Outcome.DRAINING: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""The status that the router itself answers with; None where it answers none of its own."""
+
+
+class MaitreError(Exception):
+    """Root of every error that maitre raises on purpose."""
+
+
+class MalformedMessage(MaitreError):
+    """Bytes that cannot be understood as one HTTP/1.1 message and nothing else.
+
+    `outcome` says what a client gets when the bytes were its own; for a replica's bytes it is always upstream_error.
+    """
+
+    def __init__(self, reason: str, outcome: Outcome = Outcome.BAD_REQUEST) -> None:
+        super().__init__(reason)
+        self.outcome = outcome
+
+
+class SlotMisuse(MaitreError):
+    """A slot was released that was not held, or held by somebody else."""
+
+
+class ReplicaFailed(MaitreError):
+    """A local replica could not be started or ended; the message names the command and what the system said."""

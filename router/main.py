@@ -1,0 +1,194 @@
+"""The composition root of `maitre serve`: settings become objects, objects become servers; start, drain, stop.
+
+Everything is made here and handed to what needs it; nothing finds its collaborators by itself. The order of the end is
+the reverse of the beginning: first nobody new gets in, then running requests finish, then replicas end, then the rest.
+
+Called by `router.cli.serve`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import signal
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+
+from autoscaler.loop import AutoscalerLoop
+from router import __version__
+from router.admin.app import build_app
+from router.admin.health import Phase
+from router.admin.server import AdminServer
+from router.discovery.ports import Ports
+from router.discovery.readiness import Prober
+from router.discovery.warden import Warden
+from router.model.problems import ConfigurationRefused
+from router.proxy.exchange import Exchange
+from router.proxy.identifiers import RequestIds
+from router.proxy.listener import Listener, bind
+from router.proxy.plane import ClientLimits, DataPlane
+from router.serving.access import access_recorder
+from router.serving.fleet import Fleet
+from router.serving.replicas import Premises
+from router.serving.scaling import ScaleRecorder
+from router.serving.version import Surroundings
+from router.settings import Settings
+from router.store.files import FileStore
+from router.store.keys import KeyFiles
+from router.telemetry.access_log import AccessLog
+from router.telemetry.exposition import Exposition
+from router.telemetry.log_file import LogFile
+
+log = logging.getLogger("maitre")
+
+
+class Health:
+    """What the health paths say."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.phase = Phase.STARTING
+        self._fleet = fleet
+
+    @property
+    def configured(self) -> bool:
+        return self._fleet.configured
+
+    def problems(self) -> tuple[str, ...]:
+        return self._fleet.problems()
+
+
+async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+    """Serves until SIGTERM or SIGINT; returns when everything has ended. `ready` is told the ready line.
+
+    Raises ConfigurationRefused when nothing of the configuration can be served, OSError when a port is taken.
+    """
+    loop = asyncio.get_running_loop()
+    stop, hurry = _on_signals(loop)
+    now = time.monotonic
+    async with AsyncExitStack() as last:
+        store = FileStore(settings.config, KeyFiles(settings.state_dir))
+        configuration = await store.load()
+        if not configuration.catalogue.endpoints:
+            raise ConfigurationRefused(configuration.problems)
+
+        data_socket = bind(settings.host, settings.port)
+        last.callback(data_socket.close)
+        admin_socket = bind(settings.admin_host, settings.admin_port)
+        last.callback(admin_socket.close)
+
+        warden = Warden()
+        await warden.start()
+        last.push_async_callback(warden.close)
+        prober = Prober()
+        last.push_async_callback(prober.close)
+
+        recorder = ScaleRecorder()
+        autoscaler = AutoscalerLoop(recorder, now, asyncio.sleep)
+        plane: DataPlane
+        fleet = Fleet(
+            Surroundings(
+                loop=loop,
+                now=now,
+                premises=Premises(warden, Ports(), prober, settings.drain_seconds),
+                load_rose=lambda endpoint, version: autoscaler.trigger((endpoint, version)),
+                dev_test=settings.dev_test,
+            ),
+            autoscaler,
+            publish=lambda table: plane.publish(table),  # noqa: PLW0108  the plane is made after the fleet
+        )
+        recorder.attach(fleet)
+        plane = DataPlane(
+            loop,
+            ClientLimits(),
+            now=now,
+            draw=random.random,
+            ids=RequestIds(random.getrandbits),
+            unrouted=fleet.unrouted,
+            access_log=_access_log(settings, loop, last),
+            trusted_proxies=settings.trusted_proxies,
+        )
+        health = Health(fleet)
+        exposition = Exposition(fleet, __version__)
+        last.callback(exposition.close)
+        admin = AdminServer(build_app(health, exposition.render), [admin_socket])
+        listener = Listener(plane, data_socket)
+
+        async with asyncio.TaskGroup() as tasks:
+            scaling = tasks.create_task(autoscaler.run(), name="autoscaler")
+            fleet.apply(configuration)
+            watching = tasks.create_task(_follow(store, fleet), name="configuration")
+            await admin.start()
+            await listener.start()
+            health.phase = Phase.SERVING
+            for problem in configuration.problems:
+                log.error("configuration problem", extra={"fields": {"problem": str(problem)}})
+            ready(_ready_line(settings, listener.port, admin.addresses[0][1]))
+
+            await stop.wait()
+            log.info("draining", extra={"fields": {"drain_seconds": settings.drain_seconds}})
+            health.phase = Phase.DRAINING
+            watching.cancel()
+            scaling.cancel()
+            listener.stop()
+            await drain(plane, settings.drain_seconds, hurry)
+            await fleet.close(0.0)
+            await admin.stop()
+    log.info("stopped")
+
+
+async def drain(plane: DataPlane, seconds: float, hurry: asyncio.Event) -> None:
+    """Lets running requests finish, for `seconds` at most or until `hurry`; then cuts what is left."""
+    plane.drain()
+    ends = [asyncio.create_task(wait, name="drain") for wait in (plane.emptied(), hurry.wait())]  # noqa: TID251
+    await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for end in ends:
+        end.cancel()
+    if plane.connections:
+        log.warning("requests cut", extra={"fields": {"connections": len(plane.connections)}})
+    plane.abort()
+
+
+async def _follow(store: FileStore, fleet: Fleet) -> None:
+    """Brings every change of the configuration into force, or says why not."""
+    async for configuration in store.changes():
+        fleet.apply(configuration)
+        for problem in configuration.problems:
+            log.error("configuration refused; the last good one stays", extra={"fields": {"problem": str(problem)}})
+        if not configuration.problems:
+            log.info("configuration in force", extra={"fields": {"endpoints": len(configuration.catalogue.endpoints)}})
+
+
+def _on_signals(loop: asyncio.AbstractEventLoop) -> tuple[asyncio.Event, asyncio.Event]:
+    """Set by the first SIGTERM or SIGINT: stop; by the second: do not wait for anybody."""
+    stop, hurry = asyncio.Event(), asyncio.Event()
+
+    def signalled() -> None:
+        (hurry if stop.is_set() else stop).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, signalled)
+    return stop, hurry
+
+
+def _access_log(
+    settings: Settings, loop: asyncio.AbstractEventLoop, last: AsyncExitStack
+) -> Callable[[Exchange, float], None] | None:
+    if settings.access_log is None:
+        return None
+    file = LogFile(settings.access_log, loop)
+    last.push_async_callback(file.close)
+    loop.add_signal_handler(signal.SIGHUP, file.reopen)
+    return access_recorder(AccessLog(file))
+
+
+def _ready_line(settings: Settings, port: int, admin_port: int) -> str:
+    data, admin = _url(settings.host, port), _url(settings.admin_host, admin_port)
+    return f"maitre ready: data {data} admin {admin}"
+
+
+def _url(host: str, port: int) -> str:
+    """A URL that works on this machine: a wildcard address is reached by loopback."""
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
+    return f"http://{shown}:{port}"

@@ -1,0 +1,300 @@
+"""The client's side: one connection, its requests one after the other.
+
+Bytes become heads and bodies here; what a request means is `router.proxy.exchange`'s business. Requests that arrive
+while one is under way (pipelining) wait as bytes and are answered in order.
+
+Invariants:
+- at most one exchange at a time; its request's body goes to it and nobody else, exactly to its end;
+- the connection has one deadline, whose meaning follows from its state: idle, in a head, lingering, or the exchange's own;
+- after an answer given before the request's body was read, the connection is not used again: the rest of the body is
+  read and dropped for a while, so that the client sees the answer instead of a reset (RFC 9112 section 9.6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, cast
+
+from router.core.framing import BodyReader, ChunkedBody, LengthBody
+from router.core.heads import RequestHead, no_request, parse_request, refuse_early
+from router.errors import MalformedMessage, Outcome
+from router.proxy import rewriting
+from router.proxy.deadlines import Deadline
+from router.proxy.exchange import Exchange
+
+if TYPE_CHECKING:
+    from router.core.offered import OfferedLoad
+    from router.proxy.plane import DataPlane
+
+
+class Downstream(asyncio.Protocol):
+    """One client connection."""
+
+    __slots__ = (
+        "_body",
+        "_buffer",
+        "_discarding",
+        "_forwarded",
+        "_in_head",
+        "_paused",
+        "_pumping",
+        "_unread",
+        "_write_blocked",
+        "deadline",
+        "exchange",
+        "peer",
+        "plane",
+        "refused_by",
+        "scheme",
+        "transport",
+        "trusted",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, plane: DataPlane) -> None:
+        self.plane = plane
+        self.exchange: Exchange | None = None
+        self.refused_by: OfferedLoad | None = None
+        """The load of the version that refused this client last, until it is served."""
+        self.deadline = Deadline(plane.wheel, self._on_deadline)
+        self._buffer = bytearray()  # a head that is not complete, or requests that wait for their turn
+        self._body: BodyReader | None = None
+        self._in_head = False
+        self._discarding = False
+        self._paused = False
+        self._pumping = False
+        self._unread = False  # bytes that are no request may lie behind the present one
+        self._write_blocked = False
+
+    # -- asyncio.Protocol -------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        peer = transport.get_extra_info("peername")
+        self.peer: str = peer[0] if isinstance(peer, tuple) else ""
+        self.trusted = bool(self.plane.trusted_proxies) and self._is_trusted()
+        self.scheme = b"https" if transport.get_extra_info("ssl_object") else b"http"
+        self._forwarded = b"\r\nx-forwarded-for: %b\r\nx-forwarded-proto: %b\r\nx-forwarded-host: " % (
+            self.peer.encode(),
+            self.scheme,
+        )
+        self.plane.opened(self)
+        self.deadline.set(self.plane.now() + self.plane.limits.idle_s)
+
+    def data_received(self, data: bytes) -> None:
+        if self._body is not None:
+            self._feed_body(self._body, data)
+        elif self._discarding:
+            return
+        elif self.exchange is not None or self._write_blocked:
+            self._buffer += data
+            self._update_reading()
+        elif self._buffer:
+            self._buffer += data
+            self._pump()
+        else:
+            self._read_request(data)
+            if self._buffer:
+                self._pump()
+
+    def eof_received(self) -> None:
+        """The client says it sends no more. Like nginx and Envoy, maitre takes it for gone: asyncio closes the connection."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.plane.closed(self)
+        if self.exchange is not None:
+            self.exchange.client_gone()
+        self.deadline.clear()
+        if self.refused_by is not None:
+            self.refused_by.gone(self)
+
+    def pause_writing(self) -> None:
+        self._write_blocked = True
+        if self.exchange is not None:
+            self.exchange.client_blocked(True)
+
+    def resume_writing(self) -> None:
+        self._write_blocked = False
+        if self.exchange is not None:
+            self.exchange.client_blocked(False)
+        elif self._buffer:
+            self._pump()
+
+    # -- requests ---------------------------------------------------------------------------------------------------
+
+    def _pump(self) -> None:
+        """Begins the requests that are at hand, one after the other, until one is under way or bytes run out."""
+        if self._pumping:
+            return
+        self._pumping = True
+        try:
+            while self._buffer and self.exchange is None and not (self._discarding or self._write_blocked):
+                before = len(self._buffer)
+                data = bytes(self._buffer)
+                self._buffer.clear()
+                self._read_request(data)
+                if len(self._buffer) == before:
+                    break  # an incomplete head
+        finally:
+            self._pumping = False
+        self._update_reading()
+
+    def _read_request(self, data: bytes) -> None:
+        """Begins one request, or keeps the bytes until its head is complete. Bytes beyond it stay in the buffer."""
+        try:
+            end = self._find_head(data)
+            if end is None:
+                return
+            head = parse_request(data, end, self.plane.limits.header_lines)
+        except MalformedMessage as error:
+            self._refuse(error)
+            return
+        self._in_head = False
+        exchange = self.exchange = Exchange(self.plane, self, head)
+        if head.chunked:
+            self._body = ChunkedBody()
+        elif len(data) - end < head.length:
+            self._body = LengthBody(head.length)
+        else:
+            rest = end + head.length
+            if len(data) > rest:
+                self._buffer += data[rest:]
+            exchange.begin(data[end:rest], True)
+            return
+        exchange.begin(b"", False)
+        if self.body_pending and end < len(data):
+            self.data_received(data[end:])
+
+    def _find_head(self, data: bytes) -> int | None:
+        """Just past the head's empty line; None, with the bytes kept, while it is not complete."""
+        limits = self.plane.limits
+        if data[:2] == b"\r\n":  # RFC 9112 section 2.2: an empty line before the request is ignored
+            data = data[2:]
+            if data:
+                self._buffer += data
+            return None
+        end = data.find(b"\r\n\r\n") + 4
+        if end > limits.head_bytes or (end < 4 and len(data) > limits.head_bytes):
+            raise MalformedMessage(f"the head is larger than {limits.head_bytes} bytes", Outcome.HEAD_TOO_LARGE)
+        if end >= 4:
+            return end
+        refuse_early(data)
+        if not self._in_head:
+            self._in_head = True
+            self.deadline.set(self.plane.now() + limits.head_s)
+        self._buffer += data
+        return None
+
+    def _feed_body(self, body: BodyReader, data: bytes) -> None:
+        exchange = self.exchange
+        try:
+            passed, beyond = body.feed(data)
+        except MalformedMessage as error:
+            if exchange is not None:
+                exchange.body_malformed(str(error))
+            return
+        if body.done:
+            self._body = None
+            self._buffer += beyond
+        if exchange is not None:
+            exchange.body(passed, body.done, body.received)
+        self._update_reading()
+
+    # -- for the exchange -------------------------------------------------------------------------------------------
+
+    @property
+    def body_pending(self) -> bool:
+        """Whether there is input that no answer can be given behind: body not read yet, or bytes that are no request."""
+        return self._body is not None or self._unread
+
+    def exchange_ended(self, keep_alive: bool) -> None:
+        """The exchange's answer is written, all of it. `keep_alive` is what its head told the client."""
+        self.exchange = None
+        if self.body_pending:
+            self._linger()
+        elif not keep_alive:
+            self._close()
+        else:
+            self.deadline.set(self.plane.now() + self.plane.limits.idle_s)
+            if self._buffer:
+                self._pump()
+            elif self._paused:
+                self._update_reading()
+
+    def forwarded_lines(self, head: RequestHead) -> bytes:
+        """The x-forwarded lines for a request on this connection."""
+        if self.trusted:
+            return rewriting.forwarded_by_trusted(head, self.peer.encode(), self.scheme)
+        return self._forwarded + head.host
+
+    def update_reading(self) -> None:
+        self._update_reading()
+
+    def drain(self) -> None:
+        if self.exchange is None:
+            self._close()
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    # -- ends -------------------------------------------------------------------------------------------------------
+
+    def _refuse(self, error: MalformedMessage) -> None:
+        """The bytes are no request: nothing after them on this connection can be trusted."""
+        self._unread = True
+        Exchange(self.plane, self, no_request()).refuse(error.outcome, str(error))
+
+    def _linger(self) -> None:
+        """Says that nothing more will come, and drops what the client still sends, for a while."""
+        self._discard(self.plane.limits.linger_s)
+        if not self.transport.is_closing() and self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._update_reading()
+
+    def _close(self) -> None:
+        """Closes once the client has taken what is written; not for ever, should it not read."""
+        self._discard(self.plane.limits.idle_s)
+        self.transport.close()
+
+    def _discard(self, seconds: float) -> None:
+        self._discarding = True
+        self._body = None
+        self._buffer.clear()
+        self.deadline.set(self.plane.now() + seconds)
+
+    def _on_deadline(self, now: float) -> None:
+        if self._discarding:
+            self.transport.abort()
+        elif self.exchange is not None:
+            self.exchange.deadline_passed(now)
+        elif self._in_head:
+            limit = self.plane.limits.head_s
+            self._refuse(MalformedMessage(f"the head did not arrive within {limit:g} s", Outcome.REQUEST_TIMEOUT))
+        elif self._write_blocked:
+            self.transport.abort()
+        else:
+            self._close()
+
+    def _update_reading(self) -> None:
+        """Reads while somebody can take what comes; stopping is what makes the client wait."""
+        if self._discarding:
+            wanted = True
+        elif self._body is not None and self.exchange is not None:
+            wanted = self.exchange.wants_body
+        else:
+            wanted = len(self._buffer) <= self.plane.limits.buffer_bytes
+        if wanted == self._paused and not self.transport.is_closing():
+            self._paused = not wanted
+            if wanted:
+                self.transport.resume_reading()
+            else:
+                self.transport.pause_reading()
+
+    def _is_trusted(self) -> bool:
+        try:
+            address = ip_address(self.peer)
+        except ValueError:
+            return False
+        return any(address in network for network in self.plane.trusted_proxies)

@@ -1,0 +1,462 @@
+"""One request's life, from its head to the last byte of its answer. Written to be read from `begin` downwards.
+
+    begin ─► refuse                                        nobody may, nothing there, no room
+      │
+      ├─► _wait ─► granted ─┐                              the version's queue
+      ▼                     ▼
+    _reach ─────────► connected ─► _forward ─► response ─► response_body … ─► _finish
+      ▲                    │            │
+      └── connect_failed ◄─┘            └── response_failed ─► once more, or an error
+
+Invariants:
+- it ends exactly once, in `_finish`, with one outcome; whatever comes later is dropped;
+- it holds at most one slot, and `_finish` gives it back, whatever happened: answer, error, time-out, client gone;
+- it is tried again at most once, and only while no byte of a response has come and its body is at hand in full;
+- once the response's head is written, an error can only cut the connection, so that the client can tell.
+
+One exchange belongs to one `Downstream`; all calls come from the event loop, none waits. Before a version is picked,
+`version` is a route of no name that leads nowhere and counts for the endpoint (or, before that, for no endpoint).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from router.core.admission import Grant, Queued
+from router.core.heads import RequestHead, ResponseHead
+from router.core.routes import VersionRoute, has_dot_segment
+from router.core.slots import Replica, Slot
+from router.errors import STATUS, Outcome
+from router.proxy import answers, refusals, rewriting
+
+if TYPE_CHECKING:
+    from router.proxy.downstream import Downstream
+    from router.proxy.plane import DataPlane
+    from router.proxy.upstream import Upstream, UpstreamConnection
+
+
+class Phase(IntEnum):
+    NEW = 0
+    QUEUED = 1
+    CONNECTING = 2
+    FORWARDED = 3
+    RESPONDING = 4
+    DONE = 5
+
+
+class Exchange:
+    """One request and its answer."""
+
+    __slots__ = (
+        "_blocked",
+        "_body",
+        "_body_done",
+        "_client",
+        "_connection",
+        "_cut_by_close",
+        "_forwarded_at",
+        "_keep_alive",
+        "_phase",
+        "_plane",
+        "_rechunk",
+        "_rest",
+        "_retried",
+        "_scoring_deadline",
+        "_slot",
+        "_slot_at",
+        "bytes_in",
+        "bytes_out",
+        "code",
+        "decodes_chunks",
+        "head",
+        "method",
+        "outcome",
+        "queue_s",
+        "replica",
+        "request_id",
+        "started",
+        "upstream_s",
+        "version",
+    )
+
+    def __init__(self, plane: DataPlane, client: Downstream, head: RequestHead) -> None:
+        self._plane = plane
+        self._client = client
+        self._phase = Phase.NEW
+        self._body = b""
+        self._body_done = False
+        self._blocked = False
+        self._slot: Slot[Upstream] | None = None
+        self._connection: UpstreamConnection | None = None
+        self._retried = False
+        self._rechunk = False
+        self._cut_by_close = False
+        self._forwarded_at = 0.0
+        self._keep_alive = head.keep_alive
+        self.head = head
+        self.method = head.method
+        self.decodes_chunks = not head.http11
+        self.version: VersionRoute = plane.nowhere
+        self.request_id = plane.ids.next()
+        self.replica: str | None = None
+        self.outcome = Outcome.CLIENT_GONE
+        self.code = 0
+        self.bytes_in = 0
+        self.bytes_out = 0
+        self.started = plane.now()
+        self.queue_s = -1.0
+        self.upstream_s = -1.0
+
+    # -- the way of a request ---------------------------------------------------------------------------------------
+
+    def begin(self, body: bytes, done: bool) -> None:
+        """`body` is what has come of the body; `done` when that is all of it."""
+        head, plane = self.head, self._plane
+        self._body = body
+        self._body_done = done
+        self.bytes_in = len(body)
+        found = plane.routes.find(head)
+        if found is None:
+            return self._unrouted()
+        endpoint, self._rest = found
+        self.version = endpoint.unpicked
+        if plane.draining:
+            return self.refuse(Outcome.DRAINING, refusals.DRAINING)
+        if has_dot_segment(self._rest):
+            return self.refuse(Outcome.BAD_REQUEST, refusals.DOT_SEGMENTS)
+        if not endpoint.credentials.admits(head.fields.get(b"authorization")):
+            return self.refuse(Outcome.UNAUTHORIZED, refusals.unauthorized(endpoint))
+        if head.length > plane.limits.body_bytes:
+            return self.refuse(Outcome.BODY_TOO_LARGE, refusals.body_too_large(plane.limits.body_bytes))
+        version = endpoint.pick(head, plane.draw())
+        if version is None:
+            return self.refuse(Outcome.NOT_FOUND, refusals.no_such_version(endpoint))
+        self.version = version
+        slot = version.admission.acquire(self, self._client, self.started)
+        if slot is None:
+            return self._wait()
+        return self._reach(slot, self.started)
+
+    def _wait(self, first: bool = False) -> None:
+        """Into the version's queue, or refused because of load."""
+        decision = self.version.admission.enqueue(self, self._client, self._plane.now(), first)
+        self.version.load_rose()
+        if isinstance(decision, Queued):
+            self._phase = Phase.QUEUED
+            self._client.deadline.set(decision.deadline)
+        else:
+            self._refuse_for_load(decision.outcome)
+
+    def granted(self, slot: Slot[Upstream], now: float) -> None:
+        """The queue gave a slot."""
+        self._reach(slot, now)
+
+    def _reach(self, slot: Slot[Upstream], now: float) -> None:
+        """Holds `slot` from now on: takes a kept-alive connection to its replica, or opens one."""
+        self._slot = slot
+        self._slot_at = now
+        self.replica = slot.replica.id
+        if self.queue_s < 0:  # the first slot: what time there is for scoring runs from here, also for a second try
+            self.queue_s = now - self.started
+            self._scoring_deadline = now + self.version.scoring_timeout_s
+            self._client.refused_by = None
+        self._client.deadline.set(self._scoring_deadline)
+        upstream = slot.replica.upstream
+        connection = upstream.take_idle(now)
+        if connection is not None:
+            self._forward(connection)
+        else:
+            self._phase = Phase.CONNECTING
+            upstream.connect(self)
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        slot = self._slot
+        if self._phase is not Phase.CONNECTING or slot is None:
+            connection.close()
+            return
+        self.version.admission.connected(slot.replica)
+        self._forward(connection)
+
+    def _forward(self, connection: UpstreamConnection) -> None:
+        head, client = self.head, self._client
+        self._phase = Phase.FORWARDED
+        self._connection = connection
+        self._forwarded_at = self._plane.now()
+        traceparent = self._plane.ids.traceparent(self.request_id, head.fields.get(b"traceparent"))
+        path = self.version.path_for(self._rest)
+        rewritten = rewriting.request_head(head, path, client.forwarded_lines(head), self.request_id, traceparent)
+        connection.send(self, rewritten + self._body)
+        if not self._body_done:
+            self._body = b""
+            client.update_reading()
+
+    def interim(self, head: bytes) -> None:
+        """A 1xx of the model; HTTP/1.0 clients do not know them."""
+        if self.head.http11:
+            self._client.transport.write(head)
+
+    def response(self, head: ResponseHead, body: bytes, done: bool, until_close: bool) -> None:
+        """The model's answer: its head and what has come of its body."""
+        now = self._plane.now()
+        http11 = self.head.http11
+        self._phase = Phase.RESPONDING
+        self.outcome = Outcome.MODEL_ERROR if head.status == 500 else Outcome.OK
+        self.code = 502 if head.status == 500 else head.status
+        self.bytes_out = len(body)
+        self._cut_by_close = not http11 and (until_close or head.chunked)
+        self._keep_alive = self._may_keep_alive() and not self._cut_by_close
+        if until_close and http11:
+            self._rechunk = True
+            body = rewriting.chunk(body, False)
+        rewritten = rewriting.response_head(
+            head,
+            rewriting.response_framing(head, http11, until_close),
+            self.version.header,
+            self.request_id,
+            rewriting.client_id_line(self.head),
+            self._last_lines(now),
+        )
+        self._client.transport.write(rewritten + body)
+        if done:
+            self._finish(self.outcome, self.code, now)
+
+    def response_body(self, data: bytes, done: bool) -> None:
+        """More of the model's answer, as it comes."""
+        now = self._plane.now()
+        self.bytes_out += len(data)
+        if self._rechunk:
+            data = rewriting.chunk(data, done)
+        if data:
+            self._client.transport.write(data)
+        if done:
+            self._finish(self.outcome, self.code, now)
+
+    # -- the request's body -----------------------------------------------------------------------------------------
+
+    @property
+    def wants_body(self) -> bool:
+        """Whether more of the request's body can be taken now."""
+        if self._phase >= Phase.FORWARDED:
+            return not self._blocked
+        return len(self._body) < self._plane.limits.buffer_bytes
+
+    def body(self, data: bytes, done: bool, received: int) -> None:
+        """More of the request's body; `received` counts all of its payload so far."""
+        self.bytes_in = received
+        self._body_done = done
+        if received > self._plane.limits.body_bytes:
+            self._fail(Outcome.BODY_TOO_LARGE, refusals.body_too_large(self._plane.limits.body_bytes))
+        elif self._connection is not None:
+            if data:
+                self._connection.transport.write(data)
+        else:
+            self._body += data
+
+    def body_malformed(self, reason: str) -> None:
+        """The body's framing is broken: nothing after this on the connection can be trusted."""
+        self._fail(Outcome.BAD_REQUEST, reason)
+
+    # -- what can go wrong ------------------------------------------------------------------------------------------
+
+    def connect_failed(self, error: Exception) -> None:
+        slot = self._slot
+        if self._phase is not Phase.CONNECTING or slot is None:
+            return
+        self._eject(slot.replica)
+        self._try_again(slot, f"the replica could not be reached: {str(error) or type(error).__name__}")
+
+    def response_failed(self, reason: str) -> None:
+        """The replica's connection broke, or what it sent is no HTTP."""
+        connection, self._connection = self._connection, None
+        slot = self._slot
+        kept_alive = connection is not None and connection.used and connection.untouched
+        if self._phase is Phase.FORWARDED and kept_alive and self._body_done and slot is not None:
+            self._try_again(slot, reason)
+        else:
+            self._fail(Outcome.UPSTREAM_ERROR, f"the model gave no whole answer: {reason}")
+
+    def deadline_passed(self, now: float) -> None:
+        """The connection's deadline, while this exchange owns it."""
+        if self._phase is Phase.QUEUED:
+            self.lapsed(now)
+        elif self._body_done:
+            self._fail(Outcome.UPSTREAM_TIMEOUT, refusals.scoring_timeout(self.version))
+        else:
+            self._fail(Outcome.REQUEST_TIMEOUT, refusals.SLOW_BODY)
+
+    def lapsed(self, now: float) -> None:
+        """It waited for a slot as long as it may."""
+        self._refuse_for_load(self.version.admission.lapse(self, self._client, now))
+
+    def client_gone(self) -> None:
+        """Nobody is left to answer: queue place, slot and connection are free at once."""
+        self._keep_alive = False
+        self._finish(Outcome.CLIENT_GONE, 0, self._plane.now())
+
+    def client_blocked(self, blocked: bool) -> None:
+        """The client reads slowly: the model has to wait, not the router's memory."""
+        if self._connection is not None:
+            self._connection.pause(blocked)
+
+    def upstream_blocked(self, blocked: bool) -> None:
+        """The replica reads slowly: the client has to wait."""
+        self._blocked = blocked
+        self._client.update_reading()
+
+    def _try_again(self, slot: Slot[Upstream], reason: str) -> None:
+        """Once, on another replica; where no other has a free slot, on a fresh connection to one that can be reached.
+
+        Only called where the first try did not reach the model, or the contract counts it as not having reached it.
+        """
+        if self._retried:
+            self._fail(Outcome.UPSTREAM_ERROR, reason)
+            return
+        self._retried = True
+        admission, reachable = self.version.admission, self._phase is Phase.FORWARDED
+        other = admission.acquire_elsewhere(self, slot.replica)
+        if other is None and reachable:
+            self._phase = Phase.CONNECTING
+            slot.replica.upstream.connect(self)
+            return
+        if other is None and slot.replica.available:  # the last one there is: nothing to wait for
+            self._fail(Outcome.UPSTREAM_ERROR, reason)
+            return
+        now = self._plane.now()
+        self._slot = None
+        perform(admission.release(slot, self, now), now)
+        if other is not None:
+            self._reach(other, now)
+        else:
+            self._wait(first=True)
+
+    def _eject(self, replica: Replica[Upstream]) -> None:
+        plane, admission = self._plane, self.version.admission
+        until = admission.connect_failed(replica, plane.now())
+        if until is None:
+            return
+
+        def readmit() -> None:
+            now = plane.now()
+            perform(admission.readmit(replica, now), now)
+
+        plane.loop.call_later(until - plane.now(), readmit)
+
+    # -- refusals ---------------------------------------------------------------------------------------------------
+
+    def _unrouted(self) -> None:
+        head = self.head
+        if head.method in (b"GET", b"HEAD") and head.target.partition(b"?")[0] == b"/healthz":
+            self._keep_alive = self._may_keep_alive()
+            health = answers.health(self._plane.draining, self._keep_alive, head.method == b"HEAD")
+            self._client.transport.write(health)
+            self._phase = Phase.DONE  # not a request for any model: it is not counted
+            self._client.exchange_ended(self._keep_alive)
+        else:
+            self.refuse(Outcome.NOT_FOUND, refusals.NO_ENDPOINT)
+
+    def _refuse_for_load(self, outcome: Outcome) -> None:
+        self._client.refused_by = self.version.admission.load
+        self.refuse(outcome, refusals.for_load(self.version, outcome))
+
+    def refuse(self, outcome: Outcome, message: str) -> None:
+        """The router's own answer, and the end."""
+        status = STATUS[outcome]
+        if status is None:
+            raise ValueError(f"{outcome} is not an answer of the router")
+        self._keep_alive = self._may_keep_alive() and outcome is not Outcome.DRAINING
+        self._client.transport.write(
+            answers.error(
+                outcome,
+                message,
+                self.request_id,
+                lines=rewriting.client_id_line(self.head) + self.version.header_line,
+                keep_alive=self._keep_alive,
+                head_only=self.method == b"HEAD",
+            )
+        )
+        self._finish(outcome, status, self._plane.now())
+
+    def _fail(self, outcome: Outcome, message: str) -> None:
+        """An error after the request was accepted: answered while that is possible, else the answer is cut."""
+        if self._phase is not Phase.RESPONDING:
+            self.refuse(outcome, message)
+            return
+        self._keep_alive = False
+        cut_hard = self._cut_by_close  # a plain end would look like the end of the body
+        self._finish(outcome, self.code, self._plane.now())
+        if cut_hard:
+            self._client.transport.abort()
+
+    # -- the end ----------------------------------------------------------------------------------------------------
+
+    def _finish(self, outcome: Outcome, code: int, ended_at: float) -> None:
+        """The one end: frees what is held, counts, and gives the connection back to the client."""
+        phase, slot, connection = self._phase, self._slot, self._connection
+        if phase is Phase.DONE:
+            return
+        self._phase = Phase.DONE
+        self.outcome = outcome
+        self.code = code
+        admission, now = self.version.admission, self._plane.now()
+        if connection is not None:
+            self._connection = None
+            if phase is Phase.RESPONDING and self._body_done and outcome in (Outcome.OK, Outcome.MODEL_ERROR):
+                connection.let_go(now)
+            else:
+                connection.abort()
+        if slot is not None:
+            self._slot = None
+            admission.load.served(now - self._slot_at)
+            perform(admission.release(slot, self, now), now)
+        elif phase is Phase.QUEUED:
+            admission.withdraw(self)
+        self._record(now, ended_at)
+        self._client.exchange_ended(self._keep_alive)
+
+    def _record(self, now: float, ended_at: float) -> None:
+        total_s = now - self.started
+        overhead_s = total_s
+        if self._forwarded_at:
+            self.upstream_s = ended_at - self._forwarded_at
+            overhead_s = total_s - self.upstream_s - self.queue_s
+        self.version.recorder.finished(self.outcome, self.code, total_s, self.upstream_s, self.queue_s, overhead_s)
+        if self._plane.access_log is not None:
+            self._plane.access_log(self, now)
+
+    def _may_keep_alive(self) -> bool:
+        return self._keep_alive and not self._client.body_pending and not self._plane.draining
+
+    def _last_lines(self, now: float) -> bytes:
+        """server-timing, where the endpoint asks for it, and what the connection does next, where it must be said."""
+        lines = self._server_timing(now) if self.version.server_timing else b""
+        if not self._keep_alive:
+            return lines + rewriting.CLOSE
+        return lines if self.head.http11 else lines + rewriting.KEEP_ALIVE_10
+
+    def _server_timing(self, now: float) -> bytes:
+        queue_ms = self.queue_s * 1000
+        upstream_ms = (now - self._forwarded_at) * 1000
+        router_ms = (now - self.started) * 1000 - queue_ms - upstream_ms
+        return b"server-timing: queue;dur=%.3f, upstream;dur=%.3f, router;dur=%.3f\r\n" % (
+            queue_ms,
+            upstream_ms,
+            router_ms,
+        )
+
+    @property
+    def peer(self) -> str:
+        return self._client.peer
+
+    def __repr__(self) -> str:
+        return f"<Exchange {self._phase.name.lower()} {self.head!r} version={self.version.name!r}>"
+
+
+def perform(grants: Sequence[Grant[Exchange, Upstream]], now: float) -> None:
+    """Does what admission returned, in its order."""
+    for waiter, slot in grants:
+        if slot is None:
+            waiter.lapsed(now)
+        else:
+            waiter.granted(slot, now)

@@ -1,0 +1,52 @@
+"""The data port: a bound socket, and a `Downstream` for every connection it accepts. Made by `router.main`."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Final
+
+from router.proxy.downstream import Downstream
+from router.proxy.plane import DataPlane
+
+BACKLOG: Final = 1024
+"""Connections that the kernel keeps while the loop is busy; the kernel cuts it to net.core.somaxconn."""
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A bound TCP socket; port 0 picks a free one. Raises OSError, naming host and port."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    bound = socket.socket(family, kind, protocol)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from error
+    return bound
+
+
+class Listener:
+    """Accepts connections from `start` until `stop`."""
+
+    def __init__(self, plane: DataPlane, bound: socket.socket) -> None:
+        self._plane = plane
+        self._socket = bound
+        self._server: asyncio.Server | None = None
+
+    @property
+    def port(self) -> int:
+        port: int = self._socket.getsockname()[1]
+        return port
+
+    async def start(self) -> None:
+        plane = self._plane
+        self._server = await plane.loop.create_server(lambda: Downstream(plane), sock=self._socket, backlog=BACKLOG)
+
+    def stop(self) -> None:
+        """No further connection; those that stand are the plane's."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None

@@ -1,0 +1,281 @@
+"""The replica's side: connections kept alive per replica, and one replica's bytes understood as responses.
+
+A connection serves one exchange at a time. Because an exchange holds a slot while it uses one, a replica never has more
+connections than slots, so there is no pool limit and no queue here: waiting happens in `router.core.admission` alone.
+
+Invariants:
+- a connection is in `idle` exactly when no exchange uses it and it may be used again;
+- response bytes that no exchange waits for close the connection: they could belong to nobody but the next client;
+- `untouched` is true until the first byte of the response: only then may the exchange be tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Protocol, cast
+
+from router.core.framing import BodyReader, ChunkedBody, LengthBody, UntilCloseBody
+from router.core.heads import ResponseHead, parse_response, refuse_early
+from router.errors import MalformedMessage
+
+CONNECT_TIMEOUT_S: Final = 1.0
+"""Twice what the KEDA interceptor waits for; a replica is in the same cluster or on the same machine."""
+IDLE_S: Final = 55.0
+"""An idle connection older than this is not used again; below the 60 s after which most servers and middle boxes drop it."""
+MAX_HEAD: Final = 256 * 1024
+"""Bytes of a response's head. Models are trusted more than clients; still nothing is unbounded."""
+
+
+class ResponseSink(Protocol):
+    """Who waits for a response: the exchange. All calls are synchronous."""
+
+    method: bytes
+    decodes_chunks: bool
+    """Whether the client cannot take chunked coding (HTTP/1.0)."""
+
+    def connected(self, connection: UpstreamConnection) -> None: ...
+    def connect_failed(self, error: Exception) -> None: ...
+    def interim(self, head: bytes) -> None: ...
+    def response(self, head: ResponseHead, body: bytes, done: bool, until_close: bool) -> None: ...
+    def response_body(self, data: bytes, done: bool) -> None: ...
+    def response_failed(self, reason: str) -> None: ...
+    def upstream_blocked(self, blocked: bool) -> None: ...
+
+
+class Upstream:
+    """How one replica is reached: its address and its idle connections."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+        self.idle: list[UpstreamConnection] = []
+        self._loop = loop
+        self._opening: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    def take_idle(self, now: float) -> UpstreamConnection | None:
+        """The idle connection that was used last; None when there is none."""
+        while self.idle:
+            connection = self.idle.pop()
+            if now - connection.idle_since < IDLE_S:
+                return connection
+            connection.close()
+        return None
+
+    def connect(self, sink: ResponseSink) -> None:
+        """Opens a connection; `sink` is told when it stands or that it failed."""
+        task = self._loop.create_task(self._open(sink), name=f"connect {self.host}:{self.port}")
+        self._opening.add(task)
+        task.add_done_callback(self._opening.discard)
+
+    async def _open(self, sink: ResponseSink) -> None:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                _, connection = await self._loop.create_connection(
+                    lambda: UpstreamConnection(self), self.host, self.port
+                )
+        except OSError as error:  # TimeoutError is one
+            sink.connect_failed(error)
+        else:
+            sink.connected(connection)
+
+    def park(self, connection: UpstreamConnection, now: float) -> None:
+        """Keeps a connection for the next request."""
+        if self._closed:
+            connection.close()
+        else:
+            connection.idle_since = now
+            self.idle.append(connection)
+
+    def close(self) -> None:
+        """The replica takes no further request: idle connections are closed, used ones when their request ends."""
+        self._closed = True
+        for connection in list(self.idle):
+            connection.close()
+
+    def __repr__(self) -> str:
+        return f"<Upstream {self.host}:{self.port} idle={len(self.idle)}>"
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection to a replica."""
+
+    __slots__ = (
+        "_body",
+        "_buffer",
+        "_ended",
+        "_paused",
+        "idle_since",
+        "reusable",
+        "sink",
+        "transport",
+        "untouched",
+        "upstream",
+        "used",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+        self.sink: ResponseSink | None = None
+        self.idle_since = 0.0
+        self.used = False
+        """Whether an exchange before the present one ended on it."""
+        self.untouched = True
+        self.reusable = True
+        self._buffer = b""
+        self._body: BodyReader | None = None
+        self._ended = False
+        self._paused = False
+
+    # -- for the exchange -------------------------------------------------------------------------------------------
+
+    def send(self, sink: ResponseSink, data: bytes) -> None:
+        """Begins an exchange: `data` is its head and what is there of its body."""
+        self.sink = sink
+        self.untouched = True
+        self.transport.write(data)
+
+    def let_go(self, now: float) -> None:
+        """The exchange is complete on both sides: the connection waits for the next one, or is closed."""
+        self.sink = None
+        self.used = True
+        if self._paused:
+            self.pause(False)
+        if self.reusable:
+            self.upstream.park(self, now)
+        else:
+            self.close()
+
+    def pause(self, paused: bool) -> None:
+        """Stops or resumes reading: the client cannot take more for now."""
+        if paused == self._paused or self.transport.is_closing():
+            return
+        self._paused = paused
+        if paused:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
+    def abort(self) -> None:
+        """Ends the exchange before its time; the replica sees the connection break."""
+        self.sink = None
+        self.transport.abort()
+
+    def close(self) -> None:
+        self.sink = None
+        self._leave_idle()
+        self.transport.close()
+
+    # -- asyncio.Protocol -------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        sink = self.sink
+        if sink is None:
+            self.reusable = False
+            self.close()
+            return
+        self.untouched = False
+        try:
+            if self._body is not None:
+                self._feed(sink, self._body, data)
+            else:
+                self._read_head(sink, data)
+        except MalformedMessage as error:
+            self._fail(str(error))
+
+    def eof_received(self) -> None:
+        self._ended = True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.reusable = False
+        self._leave_idle()
+        sink, self.sink = self.sink, None
+        if sink is None:
+            return
+        if isinstance(self._body, UntilCloseBody) and self._ended and exc is None:
+            sink.response_body(b"", True)
+        else:
+            sink.response_failed("the replica closed the connection" if exc is None else f"the connection broke: {exc}")
+
+    def pause_writing(self) -> None:
+        if self.sink is not None:
+            self.sink.upstream_blocked(True)
+
+    def resume_writing(self) -> None:
+        if self.sink is not None:
+            self.sink.upstream_blocked(False)
+
+    # -- responses --------------------------------------------------------------------------------------------------
+
+    def _read_head(self, sink: ResponseSink, data: bytes) -> None:
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4:
+            if len(data) > MAX_HEAD:
+                raise MalformedMessage("the response's head is too large")
+            refuse_early(data)
+            self._buffer = data
+            return
+        head = parse_response(data, end)
+        if head.status < 200:
+            self._interim(sink, head, data, end)
+            return
+        self.reusable = self.reusable and head.keep_alive
+        if sink.method == b"HEAD" or head.status in (204, 304):
+            self._complete(sink, head, b"", data[end:])
+        elif head.chunked:
+            self._begin_body(sink, head, ChunkedBody(sink.decodes_chunks), data[end:])
+        elif head.length is None:
+            self.reusable = False
+            self._begin_body(sink, head, UntilCloseBody(), data[end:])
+        elif len(data) - end >= head.length:
+            self._complete(sink, head, data[end : end + head.length], data[end + head.length :])
+        else:
+            self._begin_body(sink, head, LengthBody(head.length), data[end:])
+
+    def _interim(self, sink: ResponseSink, head: ResponseHead, data: bytes, end: int) -> None:
+        """RFC 9110 section 15.2: a proxy passes 1xx on; 101 answers an upgrade, and none was asked for."""
+        if head.status == 101:
+            raise MalformedMessage("the replica switched protocols unasked")
+        sink.interim(data[:end])
+        if self.sink is sink and end < len(data):
+            self._read_head(sink, data[end:])
+
+    def _complete(self, sink: ResponseSink, head: ResponseHead, body: bytes, beyond: bytes) -> None:
+        if beyond:
+            self.reusable = False  # nobody asked for it, and it must not answer the next client
+        sink.response(head, body, True, False)
+
+    def _begin_body(self, sink: ResponseSink, head: ResponseHead, body: BodyReader, data: bytes) -> None:
+        passed, beyond = body.feed(data) if data else (b"", b"")
+        if body.done:
+            self._complete(sink, head, passed, beyond)
+            return
+        self._body = body
+        sink.response(head, passed, False, isinstance(body, UntilCloseBody))
+
+    def _feed(self, sink: ResponseSink, body: BodyReader, data: bytes) -> None:
+        passed, beyond = body.feed(data)
+        if beyond:
+            self.reusable = False
+        if body.done:
+            self._body = None
+        sink.response_body(passed, body.done)
+
+    def _fail(self, reason: str) -> None:
+        self.reusable = False
+        sink, self.sink = self.sink, None
+        self.transport.abort()
+        if sink is not None:
+            sink.response_failed(reason)
+
+    def _leave_idle(self) -> None:
+        if self in self.upstream.idle:
+            self.upstream.idle.remove(self)

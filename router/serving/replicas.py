@@ -1,0 +1,170 @@
+"""Where one version's replicas come from, and how one source takes over from another when the target changes.
+
+    local processes    a new group starts beside the old one; the old one is drained when the first new replica is ready,
+                       so a command that does not work takes nothing away from a version that does
+    fixed urls         the old list goes, the new one comes; requests wait for it as they do for a first replica
+    neither            no replicas; what needs a cluster says so in the log (`router.serving.support`)
+
+Owned by one `LiveVersion`; runs on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+
+from router.discovery.fixed import FixedReplicas
+from router.discovery.ports import Ports
+from router.discovery.processes import LocalProcesses
+from router.discovery.program import Program
+from router.discovery.readiness import Prober
+from router.discovery.roster import Roster
+from router.discovery.warden import Warden
+from router.model.spec import Version
+
+log = logging.getLogger("maitre.serving")
+
+
+@dataclass(frozen=True, slots=True)
+class Premises:
+    """What all local replicas of this maitre share. `drain_s`: how long running requests may take when one ends."""
+
+    warden: Warden
+    ports: Ports
+    prober: Prober
+    drain_s: float
+
+
+class _FirstReady:
+    """A roster that tells its owner about the first replica that becomes ready."""
+
+    def __init__(self, roster: Roster, ready: Callable[[], None]) -> None:
+        self._ready: Callable[[], None] | None = ready
+        self.retire = roster.retire
+        self.held = roster.held
+        self.emptied = roster.emptied
+        self.expect = roster.expect
+        self._add = roster.add
+
+    def add(self, replica: str, host: str, port: int, tls: bool) -> None:
+        self._add(replica, host, port, tls)
+        if self._ready is not None:
+            ready, self._ready = self._ready, None
+            ready()
+
+
+class Replicas:
+    """The replicas of one version, whatever they are."""
+
+    def __init__(self, label: str, roster: Roster, premises: Premises) -> None:
+        self._label = label
+        self._roster = roster
+        self._premises = premises
+        self._version: Version | None = None
+        self._directory = Path()
+        self._processes: LocalProcesses | None = None
+        self._old: list[LocalProcesses] = []
+        self._fixed: FixedReplicas | None = None
+        self._fixed_run: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._size = 0
+
+    @property
+    def scalable(self) -> bool:
+        return self._processes is not None
+
+    @property
+    def size(self) -> int:
+        """Replicas wished."""
+        return self._size
+
+    def resize(self, replicas: int) -> None:
+        self._size = replicas
+        if self._processes is not None:
+            self._processes.resize(replicas)
+
+    def follow(self, version: Version, directory: Path) -> None:
+        """Takes replicas from the target of `version` from now on; `directory` is that of its configuration file."""
+        before = self._version
+        self._version = version
+        unchanged = before is not None and (before.target, before.readiness_path) == (
+            version.target,
+            version.readiness_path,
+        )
+        if unchanged and directory == self._directory:
+            return
+        self._directory = directory
+        if version.target.command is not None:
+            self._start_processes(version.target.command, version.readiness_path)
+        else:
+            self._retire_processes()
+        if version.target.urls is not None:
+            self._start(self._replace_fixed(version.target.urls, version.readiness_path), "fixed replicas")
+        else:
+            self._stop_fixed()
+
+    async def close(self, drain_s: float) -> None:
+        """Drains and ends everything; returns when nothing is left."""
+        self._stop_fixed()
+        groups = [*self._old, *([self._processes] if self._processes else [])]
+        self._old, self._processes = [], None
+        await asyncio.gather(*(group.close(drain_s) for group in groups), *self._tasks)
+
+    def _start_processes(self, command: tuple[str, ...], readiness_path: str) -> None:
+        endpoint, _, version = self._label.partition("/")
+        before = self._processes
+        program = Program(endpoint, version, command, self._directory, readiness_path)
+        self._processes = LocalProcesses(
+            program,
+            roster=_FirstReady(self._roster, self._close_old) if before else self._roster,
+            warden=self._premises.warden,
+            ports=self._premises.ports,
+            prober=self._premises.prober,
+            drain_s=self._premises.drain_s,
+            numbers=before.numbers if before else None,
+        )
+        if before is not None:
+            self._old.append(before)
+            log.info("%s: the command changed; new replicas take over when the first is ready", self._label)
+        self._processes.resize(self._size)
+
+    def _retire_processes(self) -> None:
+        if self._processes is not None:
+            self._old.append(self._processes)
+            self._processes = None
+        self._close_old()
+
+    def _close_old(self) -> None:
+        for group in self._old:
+            self._start(group.close(self._premises.drain_s), "old processes")
+        self._old = []
+
+    async def _replace_fixed(self, urls: tuple[str, ...], readiness_path: str) -> None:
+        self._roster.expect(True)
+        before = self._fixed_run
+        self._stop_fixed()
+        replicas = self._fixed = FixedReplicas(
+            urls, label=self._label, readiness_path=readiness_path, roster=self._roster, prober=self._premises.prober
+        )
+        run = self._fixed_run = asyncio.current_task()
+        if before is not None and before is not run:
+            await asyncio.wait({before})
+        await replicas.run()
+
+    def _stop_fixed(self) -> None:
+        if self._fixed is not None:
+            self._fixed.close()
+        self._fixed = None
+
+    def _start(self, work: Coroutine[None, None, None], what: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=f"{self._label}: {what}")
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("%s failed", task.get_name(), exc_info=error)

@@ -1,0 +1,58 @@
+"""The roster of one version: discovery says which replicas are ready, admission gives out their slots.
+
+The only place where a replica becomes an `Upstream`, and where waiting requests learn that one came. Implements
+`router.discovery.roster.Roster`; everything runs on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from router.core.admission import Admission
+from router.proxy.exchange import Exchange, perform
+from router.proxy.upstream import Upstream
+
+
+class Seats:
+    def __init__(
+        self, admission: Admission[Exchange, Upstream], loop: asyncio.AbstractEventLoop, now: Callable[[], float]
+    ) -> None:
+        self._admission = admission
+        self._loop = loop
+        self._now = now
+        self._leaving: dict[str, asyncio.Event] = {}
+        self._coming = False
+        self._on_demand = False
+
+    def add(self, replica: str, host: str, port: int, tls: bool) -> None:
+        del tls  # https replicas are refused when the configuration is read; see `router.serving.support`
+        now = self._now()
+        perform(self._admission.add_replica(replica, Upstream(self._loop, host, port), now), now)
+
+    def retire(self, replica: str) -> None:
+        left = self._leaving[replica] = asyncio.Event()
+        retired = self._admission.retire_replica(replica, emptied=left.set)
+        if retired is None:
+            left.set()
+        else:
+            retired.upstream.close()
+
+    def held(self, replica: str) -> int:
+        found = self._admission.replica(replica)
+        return found.held if found else 0
+
+    async def emptied(self, replica: str) -> None:
+        left = self._leaving.get(replica)
+        if left is not None:
+            await left.wait()
+            self._leaving.pop(replica, None)
+
+    def expect(self, coming: bool) -> None:
+        self._coming = coming
+        self._admission.expecting = self._coming or self._on_demand
+
+    def start_on_demand(self, possible: bool) -> None:
+        """Whether a request that waits brings a replica up by itself: scale from zero."""
+        self._on_demand = possible
+        self._admission.expecting = self._coming or self._on_demand

@@ -1,0 +1,35 @@
+"""What a configuration may say that this maitre cannot do yet, or not in this mode: said aloud, never passed over.
+
+The schema accepts all of the contract, so that a file written for it needs no change later. Where something has no
+effect the log warns; where having no effect would let somebody in or send requests in the clear, the endpoint is closed
+instead (nobody is admitted, no replica is used).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from router.model.spec import ScoringEndpoint
+
+
+def limitations(endpoint: ScoringEndpoint) -> Iterator[str]:
+    """One sentence for each part of the configuration without effect."""
+    spec = endpoint.spec
+    if spec.auth.mode == "token":
+        yield "auth.mode token is not supported yet: every request is answered 401"
+    if spec.cors is not None:
+        yield "cors is not supported yet: it has no effect"
+    for version in spec.versions:
+        name = f"version {version.name}"
+        if version.target.deployment is not None:
+            yield f"{name}: target.deployment needs a cluster (serve --kubernetes): it has no replicas"
+        if uses_tls(version.target.urls, version.target.tls is not None):
+            yield f"{name}: TLS to replicas is not supported yet: it has no replicas"
+        if version.is_mirror:
+            yield f"{name}: mirrorPercentile is not supported yet: it gets no copies"
+        if version.collect_data:
+            yield f"{name}: collectData is not supported yet: it has no effect"
+
+
+def uses_tls(urls: tuple[str, ...] | None, tls: bool) -> bool:
+    return tls or any(url.startswith("https:") for url in urls or ())

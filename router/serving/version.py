@@ -1,0 +1,169 @@
+"""One version, live: its admission, its replicas, its counts, and what the autoscaler sees of it.
+
+Made when a version appears in the configuration, changed in place while it stays, closed when it goes: requests in
+flight and waiting go on through every change. Implements the autoscaler's `Workload` and `ScaleTarget`, and the metrics
+page's `VersionSource`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from autoscaler.policy import Observation, ScalingSettings
+from router.core.admission import Admission, Limits
+from router.core.routes import VersionRoute
+from router.model.spec import Version
+from router.proxy.exchange import Exchange, perform
+from router.proxy.upstream import Upstream
+from router.serving.replicas import Premises, Replicas
+from router.serving.seats import Seats
+from router.serving.support import uses_tls
+from router.telemetry.counters import ScaleEvents, VersionMetrics
+from router.telemetry.source import VersionLoad
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all live versions share. `load_rose(endpoint, version)` is called when a request has to wait or is refused."""
+
+    loop: asyncio.AbstractEventLoop
+    now: Callable[[], float]
+    premises: Premises
+    load_rose: Callable[[str, str], None]
+    dev_test: bool = False
+
+
+class LiveVersion:
+    def __init__(
+        self, endpoint: str, version: Version, directory: Path, around: Surroundings, server_timing: bool = False
+    ) -> None:
+        self.endpoint = endpoint
+        self.version = version.name
+        self.spec = version
+        self.metrics = VersionMetrics()
+        self.scale_events = ScaleEvents()
+        self.traffic_percentile = 0.0
+        self._server_timing = server_timing
+        self._around = around
+        self._admission: Admission[Exchange, Upstream] = Admission(_limits(version))
+        self._seats = Seats(self._admission, around.loop, around.now)
+        self._replicas = Replicas(f"{endpoint}/{version.name}", self._seats, around.premises)
+        self._settings = _scaling(version, around.dev_test)
+        self.route = self._compile()
+        self._take_replicas(directory)
+        if around.dev_test:  # nothing scales then, so somebody has to start what is there to begin with
+            self._replicas.resize(self._settings.fixed_replicas or max(1, self._settings.min_replicas))
+
+    def apply(self, version: Version, directory: Path, server_timing: bool) -> None:
+        """Other settings from now on. A request that is under way keeps the time-outs it began with."""
+        self._server_timing = server_timing
+        self.spec = version
+        self._settings = _scaling(version, self._around.dev_test)
+        self.route = self._compile()
+        now = self._around.now()
+        perform(self._admission.apply(_limits(version), now), now)
+        self._take_replicas(directory)
+
+    async def close(self, drain_s: float) -> None:
+        """Ends the replicas, after their running requests or `drain_s`."""
+        await self._replicas.close(drain_s)
+
+    @property
+    def scalable(self) -> bool:
+        """Whether the autoscaler has anything to size."""
+        return self._replicas.scalable
+
+    # -- for the autoscaler -----------------------------------------------------------------------------------------
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.endpoint, self.version)
+
+    def settings(self) -> ScalingSettings:
+        return self._settings
+
+    def activity(self) -> int:
+        return self._admission.load.activity
+
+    def observe(self, now: float) -> Observation:
+        admission, load = self._admission, self._admission.load
+        return Observation(
+            at=now,
+            in_flight=admission.in_flight,
+            queued=admission.queued,
+            retrying=load.retrying(now),
+            arrivals=load.arrivals,
+            completions=load.completions,
+            service_s=load.service_s,
+            busy=admission.busy,
+            ready=admission.total,
+        )
+
+    async def scale(self, replicas: int) -> None:
+        self._replicas.resize(replicas)
+
+    def current(self) -> int:
+        return self._replicas.size
+
+    # -- for the metrics page ---------------------------------------------------------------------------------------
+
+    def load(self) -> VersionLoad:
+        admission = self._admission
+        return VersionLoad(
+            busy=admission.busy,
+            total=admission.total,
+            slots=admission.total * admission.limits.slots,
+            in_flight=admission.in_flight,
+            queued=admission.queued,
+            desired=self._replicas.size if self.scalable else None,
+            traffic_percentile=self.traffic_percentile,
+        )
+
+    def _compile(self) -> VersionRoute:
+        load_rose, key = self._around.load_rose, self.key
+        return VersionRoute(
+            endpoint=self.endpoint,
+            name=self.version,
+            admission=self._admission,
+            recorder=self.metrics,
+            scoring_path=self.spec.scoring_path,
+            scoring_timeout_s=self.spec.scoring_timeout_ms / 1000,
+            load_rose=lambda: load_rose(*key),
+            server_timing=self._server_timing,
+        )
+
+    def _take_replicas(self, directory: Path) -> None:
+        target = self.spec.target
+        if not uses_tls(target.urls, target.tls is not None):
+            self._replicas.follow(self.spec, directory)
+        self._seats.start_on_demand(self.scalable and self._settings.enabled and not self._settings.dry_run)
+
+    def __repr__(self) -> str:
+        return f"<LiveVersion {self.endpoint}/{self.version} {self._admission!r}>"
+
+
+def _limits(version: Version) -> Limits:
+    return Limits(
+        slots=version.max_concurrent_requests_per_replica,
+        queue_wait_s=version.max_queue_wait_ms / 1000,
+        queue_length=version.max_queue_length,
+        cold_start_s=version.cold_start_timeout_ms / 1000,
+    )
+
+
+def _scaling(version: Version, dev_test: bool) -> ScalingSettings:
+    autoscale = version.autoscale
+    return ScalingSettings(
+        enabled=autoscale.enabled,
+        min_replicas=autoscale.min_replicas,
+        max_replicas=autoscale.max_replicas,
+        target_utilization=autoscale.target_utilization,
+        slots=version.max_concurrent_requests_per_replica,
+        refresh_s=autoscale.refresh_period_seconds,
+        scale_down_window_s=autoscale.scale_down_window_seconds,
+        fixed_replicas=version.fixed_replicas,
+        dry_run=dev_test,
+    )

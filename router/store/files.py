@@ -1,0 +1,178 @@
+"""Endpoints from YAML files: read, watched, and never replaced by something that is wrong.
+
+Each file is taken whole or not at all. When an edit is wrong, or claims what another file has, the file's last good
+content stays in force and the problems are told; when a file is gone from the directory, so are its endpoints. The same
+holds for key files. What `load` returns is a value: whoever serves compares it with what it serves now.
+
+Reading happens in a thread (10,000 endpoints take seconds to parse, and requests go on meanwhile). One owner calls
+`load`, one call at a time: `router.main`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from watchfiles import awatch
+
+from router.model.catalogue import Catalogue, ConfigFile, combine, files_in, read_file
+from router.model.problems import Problem
+from router.model.spec import EndpointKey
+from router.store.keys import KeyFiles, KeyPair
+
+STEP_MS: Final = 50
+"""How long a burst of file events must pause before it is looked at; an editor's save is several events."""
+GROUP_MS: Final = 400
+"""How long a burst is waited for at most: a good edit is to be in force within a second."""
+LOOK_MS: Final = 5000
+"""How often files are looked at without an event: file systems on a network make none."""
+
+
+Stamp = tuple[tuple[str, int, int, int], ...]
+"""Name, inode, time of change and size of every file that matters."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What is to be served. `problems` are those of the newest files; the catalogue is right all the same."""
+
+    catalogue: Catalogue = field(default_factory=Catalogue)
+    keys: Mapping[EndpointKey, KeyPair] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+class FileStore:
+    """The configuration in one file or one directory."""
+
+    def __init__(self, path: Path, keys: KeyFiles) -> None:
+        self._path = path
+        self._keys = keys
+        self._good: dict[Path, ConfigFile] = {}
+        self._pairs: dict[EndpointKey, KeyPair] = {}
+        self._key_files: set[Path] = set()
+        self._read_stamp: Stamp = ()
+
+    async def load(self) -> Configuration:
+        """Reads everything anew."""
+        return await asyncio.to_thread(self._load)
+
+    async def changes(self) -> AsyncIterator[Configuration]:
+        """The configuration after every change of its files or key files, until cancelled."""
+        while True:
+            watched = self._directories()
+            async for _ in awatch(
+                *watched,
+                watch_filter=None,
+                step=STEP_MS,
+                debounce=GROUP_MS,
+                rust_timeout=LOOK_MS,
+                yield_on_timeout=True,
+                recursive=False,
+                raise_interrupt=False,
+            ):
+                # events only say when to look: reading makes some too, and the watch may have begun after a change
+                if await asyncio.to_thread(self._stamp) != self._read_stamp:
+                    yield await self.load()
+                if self._directories() != watched:
+                    break  # a key file in another directory came in or went out
+
+    def _directories(self) -> set[Path]:
+        """What to watch: directories, since editors and ConfigMaps replace files instead of writing them."""
+        own = self._path if self._path.is_dir() else self._path.absolute().parent
+        return {own, *(file.parent for file in self._key_files if file.parent.is_dir())}
+
+    def _stamp(self) -> Stamp:
+        """What tells whether anything has to be read again. A file that is gone since has no part in it."""
+        try:
+            files = {*files_in(self._path), *self._key_files}
+        except OSError:
+            files = set(self._key_files)
+        stamp: list[tuple[str, int, int, int]] = []
+        for file in files:
+            try:
+                status = file.stat()
+            except OSError:
+                continue
+            stamp.append((str(file), status.st_ino, status.st_ctime_ns, status.st_size))
+        return tuple(sorted(stamp))
+
+    def _load(self) -> Configuration:
+        self._read_stamp = self._stamp()
+        files, problems = self._read()
+        in_force, conflicts = self._settle(files)
+        catalogue, remaining = combine(in_force.values())  # a taken-back edit may still want what another got meanwhile
+        self._good = in_force
+        pairs, key_problems = self._read_keys(catalogue)
+        return Configuration(catalogue, pairs, (*problems, *conflicts, *remaining, *key_problems))
+
+    def _read(self) -> tuple[dict[Path, ConfigFile], list[Problem]]:
+        """The files as they are now, wrong ones replaced by their last good content, and all that is wrong."""
+        try:
+            paths = files_in(self._path)
+        except OSError as error:
+            reason = f"cannot be read: {error.strerror or error}"
+            return dict(self._good), [Problem(str(self._path), None, "", None, reason)]
+        files: dict[Path, ConfigFile] = {}
+        problems: list[Problem] = []
+        for path in paths:
+            file = read_file(path)
+            if file.parsed.holds_keys and path != self._path:
+                continue
+            problems += file.parsed.problems
+            good = self._good.get(path) if file.parsed.problems else file
+            if good is not None:
+                files[path] = good
+        if not files and not problems:
+            problems.append(Problem(str(self._path), None, "", None, "there is no configuration file here"))
+        return files, problems
+
+    def _settle(self, files: dict[Path, ConfigFile]) -> tuple[dict[Path, ConfigFile], list[Problem]]:
+        """Takes back edits that claim what another file has: those in force come first, then the changed, in order."""
+        settled: dict[Path, ConfigFile] = {}
+        holders: dict[str, ConfigFile] = {}
+        problems: list[Problem] = []
+        for path, file in sorted(files.items(), key=lambda item: (self._good.get(item[0]) is not item[1], item[0])):
+            rivals = {rival.path: rival for claim in file.parsed.claims if (rival := holders.get(claim.what))}
+            if rivals:
+                problems += _between(file, rivals.values())
+            chosen = self._good.get(path) if rivals else file
+            if chosen is not None:
+                settled[path] = chosen
+                holders |= {claim.what: chosen for claim in chosen.parsed.claims}
+        return settled, problems
+
+    def _read_keys(self, catalogue: Catalogue) -> tuple[dict[EndpointKey, KeyPair], list[Problem]]:
+        pairs: dict[EndpointKey, KeyPair] = {}
+        problems: list[Problem] = []
+        self._key_files = set()
+        for key, endpoint in catalogue.endpoints.items():
+            if endpoint.spec.auth.mode != "key":
+                continue
+            directory = catalogue.directories[key]
+            if endpoint.spec.auth.keys_file is None and key in self._pairs:
+                pairs[key] = self._pairs[key]
+                continue
+            if endpoint.spec.auth.keys_file is not None:
+                self._key_files.add(self._keys.path(endpoint, directory))
+            pair = self._keys.pair(endpoint, directory)
+            if isinstance(pair, Problem):
+                problems.append(pair)
+                if key in self._pairs:
+                    pairs[key] = self._pairs[key]
+            else:
+                pairs[key] = pair
+        self._pairs = pairs
+        return pairs, problems
+
+
+def _between(file: ConfigFile, rivals: Iterable[ConfigFile]) -> list[Problem]:
+    """The conflicts of `file` with files that were there before, told as problems of `file`."""
+    told: list[Problem] = []
+    for rival in rivals:
+        # combine lets the first in order win: give them in this order, whatever their names
+        holder = replace(rival, path=Path())
+        told += combine([holder, file])[1]
+    return told

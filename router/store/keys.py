@@ -1,0 +1,98 @@
+"""The two keys of an endpoint: read from the file that the user names, or made once and kept in the state directory.
+
+A made file has mode 0600 and appears whole or not at all. Keys have 32 bytes of entropy. Their text is never logged, nor
+part of a `repr` or a problem.
+
+Called by `router.store.files`, off the event loop.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from router.model.problems import Problem
+from router.model.spec import EndpointKey, ScoringEndpoint
+
+MIN_LENGTH: Final = 16
+"""Characters of a key that a user chooses; below that it can be guessed."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """Both are valid at once."""
+
+    primary: str = field(repr=False)
+    secondary: str = field(repr=False)
+
+
+def new_pair() -> KeyPair:
+    return KeyPair(secrets.token_urlsafe(32), secrets.token_urlsafe(32))
+
+
+class KeyFiles:
+    """The keys of all endpoints that files configure."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self._made_dir = state_dir / "keys"
+
+    def path(self, endpoint: ScoringEndpoint, directory: Path) -> Path:
+        """Where the keys of an endpoint are; `directory` is that of its configuration file."""
+        if endpoint.spec.auth.keys_file is not None:
+            return directory / endpoint.spec.auth.keys_file
+        return self.made_path(endpoint.key)
+
+    def made_path(self, key: EndpointKey) -> Path:
+        namespace, name = key
+        return self._made_dir / f"{namespace}.{name}.json"
+
+    def pair(self, endpoint: ScoringEndpoint, directory: Path) -> KeyPair | Problem:
+        """The keys in force for an endpoint; made if the user named no file and none was made before."""
+        path = self.path(endpoint, directory)
+        try:
+            if endpoint.spec.auth.keys_file is None and not path.exists():
+                return self._make(path)
+            return _read(path)
+        except OSError as error:
+            return _problem(path, f"cannot be read: {error.strerror or error}")
+
+    def _make(self, path: Path) -> KeyPair:
+        pair = new_pair()
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = path.with_name(f".{path.name}.part")
+        content = orjson.dumps({"primaryKey": pair.primary, "secondaryKey": pair.secondary}, option=orjson.OPT_INDENT_2)
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        part.replace(path)
+        return pair
+
+
+def _read(path: Path) -> KeyPair | Problem:
+    try:
+        content: Any = YAML(typ="safe").load(path.read_text("utf-8"))
+    except (YAMLError, UnicodeDecodeError):
+        return _problem(path, "is not YAML or JSON")  # without the parser's message: it quotes the file
+    if not isinstance(content, Mapping):
+        return _problem(path, "must be a mapping with primaryKey and secondaryKey")
+    for name in ("primaryKey", "secondaryKey"):
+        value = content.get(name)
+        if not isinstance(value, str) or len(value) < MIN_LENGTH or not (value.isascii() and value.isprintable()):
+            return _problem(path, f"must be text of at least {MIN_LENGTH} printable ASCII characters", name)
+        if " " in value:
+            return _problem(path, "must not contain spaces", name)
+    return KeyPair(content["primaryKey"], content["secondaryKey"])
+
+
+def _problem(path: Path, message: str, key: str = "") -> Problem:
+    return Problem(str(path), None, key, None, message)

@@ -1,0 +1,69 @@
+"""What the metrics page asks the running router for: the port that `main.py` fills in.
+
+The page is read on the event loop, in slices, so `endpoints()` and `versions()` return sequences that stay as they are
+while the loop runs on: the tuples of a route table, which a reload replaces and never changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from router.telemetry.counters import EndpointMetrics, ScaleEvents, VersionMetrics
+
+
+class VersionLoad(NamedTuple):
+    """How busy a version is at this moment."""
+
+    busy: int  # replicas with at least one slot held
+    total: int  # ready replicas
+    slots: int  # of all ready replicas together
+    in_flight: int  # requests that hold a slot
+    queued: int  # requests that wait for one
+    desired: int | None  # replicas that the autoscaler wants; None for a version that is never scaled
+    traffic_percentile: float  # effective, 0 to 100: the default version's includes what nobody claims
+
+    @property
+    def utilization(self) -> float:
+        """(in flight + queued) / slots; above 1 when requests wait.
+
+        Without slots it is the demand itself, as if there was one: 0 when idle, at least 1 when somebody waits for the
+        first replica. Never infinite, so that averages and dashboards over it stay usable.
+        """
+        return (self.in_flight + self.queued) / max(1, self.slots)
+
+
+class EndpointSource(Protocol):
+    """One endpoint. `label` is the name as URLs have it: bare in the default namespace, else `name.namespace`."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def metrics(self) -> EndpointMetrics: ...
+
+
+class VersionSource(Protocol):
+    """One version of an endpoint, under the endpoint's label and its own name."""
+
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def metrics(self) -> VersionMetrics: ...
+    @property
+    def scale_events(self) -> ScaleEvents: ...
+    def load(self) -> VersionLoad: ...
+
+
+class Source(Protocol):
+    """The whole router, called on the event loop only; nothing here waits."""
+
+    def endpoints(self) -> Sequence[EndpointSource]: ...
+    def versions(self) -> Sequence[VersionSource]: ...
+    @property
+    def unrouted(self) -> EndpointMetrics:
+        """Requests that matched no endpoint."""
+
+    def config_problems(self) -> int:
+        """How many problems the newest configuration has; 0 when it is the one in force."""

@@ -1,0 +1,95 @@
+"""The probe, against literal bytes."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+
+from router.discovery.readiness import Prober, Verdict
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+@pytest.fixture
+async def served() -> AsyncIterator[Callable[..., str]]:
+    """Serves one answer, byte for byte, on a port; None: none at all."""
+    servers: list[asyncio.Server] = []
+
+    async def serve(answer: bytes | None, heads: list[bytes] | None = None) -> str:
+        async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            head = await reader.readuntil(b"\r\n\r\n")
+            if heads is not None:
+                heads.append(head)
+            if answer is not None:
+                writer.write(answer)
+            await reader.read()  # until the probe hangs up
+            writer.close()
+
+        servers.append(server := await asyncio.start_server(connected, "127.0.0.1", 0))
+        return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/ready"
+
+    yield serve
+    for server in servers:
+        server.close()
+        await server.wait_closed()
+
+
+@pytest.mark.parametrize(
+    ("answer", "verdict"),
+    [
+        (OK, Verdict.READY),
+        (b"HTTP/1.1 204 No Content\r\n\r\n", Verdict.READY),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 99999\r\n\r\nstill coming", Verdict.READY),
+        (b"HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n", Verdict.REFUSED),
+        (b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n", Verdict.REFUSED),
+        (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", Verdict.REFUSED),
+        (None, Verdict.SILENT),
+    ],
+)
+async def test_verdicts(prober, served, answer, verdict):
+    assert await prober.probe(await served(answer)) is verdict
+
+
+async def test_nobody_there(prober, served, ports):
+    port = ports.take()
+    assert await prober.probe(f"http://127.0.0.1:{port}/") is Verdict.REFUSED
+    ports.give_back(port)
+
+
+async def test_the_request_is_direct_and_keeps_no_connection(prober, served, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    other = Prober()
+    heads: list[bytes] = []
+    assert await other.probe(await served(OK, heads)) is Verdict.READY
+    await other.close()
+    assert heads[0].startswith(b"GET /ready HTTP/1.1\r\n")
+
+
+async def test_drips_do_not_stretch_the_timeout():
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            for byte in b"HTTP/1.1 200 OK\r\nx: " + b"y" * 1000:
+                writer.write(bytes([byte]))
+                await writer.drain()
+                await asyncio.sleep(0.01)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
+        prober = Prober(timeout_s=0.1)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        assert await asyncio.wait_for(prober.probe(url), 2) is Verdict.SILENT
+        await prober.close()
+
+
+async def test_until_ready(prober, monkeypatch):
+    verdicts = iter([Verdict.REFUSED, Verdict.SILENT, Verdict.READY])
+
+    async def probe(url: str) -> Verdict:
+        return next(verdicts)
+
+    monkeypatch.setattr(prober, "probe", probe)
+    await prober.until_ready("http://unused/", first_pause_s=0.001)
+    assert list(verdicts) == []
