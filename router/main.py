@@ -24,6 +24,7 @@ from router.admin.server import AdminServer
 from router.discovery.ports import Ports
 from router.discovery.readiness import Prober
 from router.discovery.warden import Warden
+from router.discovery.watchlist import Watchlist
 from router.model.problems import ConfigurationRefused
 from router.proxy.exchange import Exchange
 from router.proxy.identifiers import RequestIds
@@ -83,6 +84,8 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         last.push_async_callback(warden.close)
         prober = Prober()
         last.push_async_callback(prober.close)
+        watchlist = Watchlist(prober)
+        last.push_async_callback(watchlist.close)
 
         recorder = ScaleRecorder()
         autoscaler = AutoscalerLoop(recorder, now, asyncio.sleep)
@@ -91,7 +94,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
             Surroundings(
                 loop=loop,
                 now=now,
-                premises=Premises(warden, Ports(), prober, settings.drain_seconds),
+                premises=Premises(warden, Ports(), prober, watchlist, settings.drain_seconds),
                 load_rose=lambda endpoint, version: autoscaler.trigger((endpoint, version)),
                 dev_test=settings.dev_test,
             ),

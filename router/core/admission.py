@@ -137,7 +137,7 @@ class Admission(Generic[W, U]):
         return self._serve_waiting(now)
 
     def retire_replica(self, id: str, emptied: Callable[[], None] | None = None) -> Replica[U] | None:
-        """No new request for this replica; its running ones finish, then `emptied` is called. None when it is unknown."""
+        """No new request for this replica; its running ones finish, then `emptied` is called. None: unknown."""
         self._ejections.forget(id)
         return self._slots.retire(id, emptied)
 

@@ -23,7 +23,7 @@ _CHUNK: Final = re.compile(
     rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*"
 )
 _TRAILER: Final = re.compile(_TOKEN + rb":[^\x00-\x08\x0a-\x1f\x7f]*")
-# A trailer must not change what the head said (RFC 9110 section 6.5.1), nor bring in a field that the router sets itself.
+# A trailer must not change what the head said (RFC 9110 section 6.5.1), nor bring in a field that the router sets.
 _FORBIDDEN_TRAILER: Final = re.compile(
     rb"(?i:host|content-length|transfer-encoding|content-encoding|content-type|content-range|connection|trailer|te|upgrade"
     rb"|authorization|proxy-[^:]*|cookie|set-cookie|x-request-id|x-ms-[^:]*|x-forwarded-[^:]*|forwarded"

@@ -9,7 +9,7 @@ Invariants:
 - `kept` holds only lines that the grammar accepted, each as CRLF + line, with no hop-by-hop field, no credential and no
   field that the router sets itself.
 - `fields` has lower-cased names; a field that may stand only once stands once, or the head was refused.
-- Framing (`length`, `chunked`) is unambiguous, or the head was refused. What is sent on is framed from these two values,
+- Framing (`length`, `chunked`) is unambiguous, or the head was refused. What is sent on is framed from these two,
   so both sides of the router agree on where a message ends.
 
 Called by the protocol classes of `router.proxy`; pure. Why not llhttp: docs/decisions/0001-heads-by-grammar.md.
@@ -25,14 +25,14 @@ from router.errors import MalformedMessage, Outcome
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 # RFC 9110 section 5.5: visible characters, obs-text, space and tab; never a control character
 _VALUE: Final = rb"[^\x00-\x08\x0a-\x1f\x7f]"
-# atomic groups and possessive repeats: what a line matched is never tried again, so matching is linear in the head's size
+# atomic groups and possessive repeats: what a line matched is never tried again, so matching is linear in size
 _FIELDS: Final = rb"((?>" + _TOKEN + rb"++:" + _VALUE + rb"*+\r\n)*+)\r\n"
 
 _REQUEST_HEAD: Final = re.compile(rb"(" + _TOKEN + rb"++) ([\x21-\x7e]++) HTTP/1\.([01])\r\n" + _FIELDS)
 _RESPONSE_HEAD: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (" + _VALUE + rb"*+))?\r\n" + _FIELDS)
 
-# Fields are found by the CRLF before them (a literal prefix, which the matcher searches fast), so the text that is split
-# begins with the CRLF that ends the start line.
+# Fields are found by the CRLF before them (a literal prefix, which the matcher searches fast), so the text that is
+# split begins with the CRLF that ends the start line.
 _REQUEST_FIELDS: Final = re.compile(
     rb"\r\n(?i:(host|content-length|transfer-encoding|connection|keep-alive|proxy-[a-z-]+|te|upgrade|authorization"
     rb"|azureml-model-deployment|x-request-id|x-ms-[^:]+|x-forwarded-(?:for|proto|host)|forwarded|traceparent))"
@@ -89,7 +89,7 @@ def no_request() -> RequestHead:
 
 
 class ResponseHead:
-    """A response's head, understood. `length` is None when neither Content-Length nor chunked coding frames the body."""
+    """A response's head, understood. `length` is None when Content-Length does not frame the body."""
 
     __slots__ = ("chunked", "fields", "keep_alive", "kept", "length", "reason", "status")
 
@@ -162,7 +162,7 @@ def _fields(parts: list[bytes]) -> dict[bytes, bytes]:
 
 
 def _combine_repeated(parts: list[bytes]) -> dict[bytes, bytes]:
-    """RFC 9110 section 5.3: repeated list fields are one list; a field that may stand once makes the message ambiguous."""
+    """RFC 9110 section 5.3: repeated list fields are one list; others make the message ambiguous."""
     fields: dict[bytes, bytes] = {}
     for name, value in zip(map(bytes.lower, parts[1::3]), parts[2::3], strict=True):
         if name not in fields:

@@ -1,13 +1,13 @@
 """The compiled route table: from a request's head to the endpoint that answers it, in two dictionary look-ups.
 
-A table is immutable and replaced whole by one assignment, so a request sees one configuration from its first byte to its
-last. The cost of `find` does not depend on the number of endpoints.
+A table is immutable and replaced whole by one assignment, so a request sees one configuration from its first byte to
+its last. The cost of `find` does not depend on the number of endpoints.
 
 Rules (contract, section 4): a host that an endpoint claims forwards every path; otherwise the path is
 `/api/v1/service/<endpoint>/<rest>`, where `<endpoint>` is `<name>.<namespace>`, or the bare name in the default
 namespace. `score` is rewritten to the picked version's scoring path, any other rest to `/<rest>`; the query goes along.
-The path is matched as the bytes the client sent, never decoded, so routing and forwarding see the same path; a path with
-dot segments, plain or percent-encoded, could mean another path to the model and is refused.
+The path is matched as the bytes the client sent, never decoded, so routing and forwarding see the same path; a path
+with dot segments, plain or percent-encoded, could mean another path to the model and is refused.
 
 Pure; `router.serving` builds tables, `router.proxy.exchange` asks them.
 """

@@ -1,7 +1,7 @@
 """The slots of one version's replicas: who holds which, and which is taken next.
 
 A slot is a token, made when its replica is added and never copied: a replica cannot hold more requests than it has
-slots, because there is nothing else to take. Whoever takes a slot is its holder; only the holder can give it back, once.
+slots, because there is nothing else to take. Whoever takes a slot is its holder; only it can give it back, once.
 
 Invariants (tests/core/test_slots.py walks them with random operations):
 - of every replica, held + free slots = its capacity, until it is retired or its capacity shrinks;
@@ -34,7 +34,7 @@ class Slot(Generic[U]):
 
 
 class Replica(Generic[U]):
-    """One running copy of a version's model server. `upstream` is how the shell reaches it; nothing here looks inside."""
+    """One running copy of a version's model server. `upstream` is how the shell reaches it."""
 
     __slots__ = ("available", "capacity", "emptied", "free", "held", "id", "retired", "upstream")
 

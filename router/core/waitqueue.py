@@ -25,7 +25,7 @@ class WaitQueue(Generic[W]):
         return waiter in self._deadlines
 
     def push(self, waiter: W, deadline: float, first: bool = False) -> None:
-        """Adds a waiter at the end, or as the first one (who had a slot already and lost it through no fault of its own)."""
+        """Adds a waiter at the end, or as the first one (who had a slot and lost it through no fault of its own)."""
         self._deadlines[waiter] = deadline
         if first:
             self._deadlines.move_to_end(waiter, last=False)

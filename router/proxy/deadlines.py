@@ -1,12 +1,12 @@
 """Deadlines of a worker's connections: one coarse wheel instead of a timer per request.
 
-Every connection owns one `Deadline` and moves it as its phases go (head, queue, scoring, idle). Moving it later, which is
-what nearly every request does, only writes a float; the wheel looks at an entry when the place where it was filed comes
+Every connection owns one `Deadline` and moves it as its phases go (head, queue, scoring, idle). Moving it later, which
+is what nearly every request does, only writes a float; the wheel looks at an entry when the place where it was filed comes
 up, and files it anew if the deadline has moved on. So a request costs the wheel nothing, and idle connections cost one
 look per filing.
 
-Invariants: a deadline never fires early; it fires at most TICK_S plus one loop iteration late; it fires once, unless set
-again. Pure: `advance` gets `now` and returns what is due; `router.proxy.plane` calls it.
+Invariants: a deadline never fires early; it fires at most TICK_S plus one loop iteration late; it fires once, unless
+set again. Pure: `advance` gets `now` and returns what is due; `router.proxy.plane` calls it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from math import inf
 from typing import Final
 
 TICK_S: Final = 0.01
-"""Coarse enough that a busy worker spends nothing on it, fine beside the shortest deadline in use (a queue wait of 500 ms)."""
+"""Coarse enough that a busy worker spends nothing on it, fine beside the shortest usual deadline (500 ms in the queue)."""
 
 
 NEVER: Final = 1 << 62
@@ -60,7 +60,7 @@ class DeadlineWheel:
     """Deadlines by the tick in which they fall."""
 
     def __init__(self, alarm: Callable[[float], None]) -> None:
-        """`alarm` is told the time (monotonic seconds) at which `advance` has to be called next, whenever that changes."""
+        """`alarm` is told when (monotonic seconds) `advance` has to be called next, whenever that changes."""
         self._ticks: dict[int, list[Deadline]] = {}
         self._next = NEVER
         self._alarm = alarm

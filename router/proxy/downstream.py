@@ -5,7 +5,7 @@ while one is under way (pipelining) wait as bytes and are answered in order.
 
 Invariants:
 - at most one exchange at a time; its request's body goes to it and nobody else, exactly to its end;
-- the connection has one deadline, whose meaning follows from its state: idle, in a head, lingering, or the exchange's own;
+- the connection has one deadline, whose meaning follows from its state: idle, in a head, closing, or the exchange's;
 - after an answer given before the request's body was read, the connection is not used again: the rest of the body is
   read and dropped for a while, so that the client sees the answer instead of a reset (RFC 9112 section 9.6).
 """
@@ -100,7 +100,7 @@ class Downstream(asyncio.Protocol):
                 self._pump()
 
     def eof_received(self) -> None:
-        """The client says it sends no more. Like nginx and Envoy, maitre takes it for gone: asyncio closes the connection."""
+        """The client says it sends no more. Like nginx, maitre takes it for gone: asyncio closes the connection."""
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.plane.closed(self)
@@ -206,7 +206,7 @@ class Downstream(asyncio.Protocol):
 
     @property
     def body_pending(self) -> bool:
-        """Whether there is input that no answer can be given behind: body not read yet, or bytes that are no request."""
+        """Whether input is left behind which the connection cannot go on: unread body, or no request."""
         return self._body is not None or self._unread
 
     def exchange_ended(self, keep_alive: bool) -> None:

@@ -1,7 +1,7 @@
 """Request ids and trace contexts.
 
-A request id is a UUID (version 4 in form) whose first 80 bits are drawn once per worker and whose last 48 count up from a
-random start: unique like a random one, at a tenth of the cost. It names a request; it is no secret.
+A request id is a UUID (version 4 in form) whose first 80 bits are drawn once per worker and whose last 48 count up
+from a random start: unique like a random one, at a tenth of the cost. It names a request; it is no secret.
 
 Called once per request by `router.proxy.exchange`. Source of the trace format: W3C Trace Context, section 3.2.
 """
@@ -37,7 +37,7 @@ class RequestIds:
     def traceparent(self, request_id: bytes, received: bytes | None) -> bytes:
         """What came in, if it is a valid trace context; else a new one whose trace id is the request id.
 
-        A new one is marked as sampled, which leaves the decision to the model's own sampler, as if nobody stood before it.
+        A new one is marked as sampled, which leaves the decision to the model's own sampler, as if nobody stood before.
         """
         if received is not None and _TRACEPARENT.fullmatch(received):
             return received

@@ -1,7 +1,7 @@
 """What all connections of one worker share: the routes in force, limits, clock, deadlines, ids.
 
-`routes` is replaced by one assignment; an exchange reads it once, when it begins. The plane owns the wheel's alarm (the one
-timer of the data plane) and knows the open connections, for drain. Built by `router.main`.
+`routes` is replaced by one assignment; an exchange reads it once, when it begins. The plane owns the wheel's alarm (the
+one timer of the data plane) and knows the open connections, for drain. Built by `router.main`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class DataPlane:
         access_log: Callable[[Exchange, float], None] | None = None,
         trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (),
     ) -> None:
-        """`now` is monotonic seconds, `draw` gives a number uniform in [0, 1); `unrouted` counts what met no endpoint."""
+        """`now` is monotonic seconds, `draw` is uniform in [0, 1); `unrouted` counts what met no endpoint."""
         self.loop = loop
         self.limits = limits
         self.now = now

@@ -1,4 +1,4 @@
-"""What a refused client reads: what went wrong in its case, the numbers, and the setting or header that would change it.
+"""What a refused client reads: what went wrong in its case, the numbers, and the setting that would change it.
 
 Pure; called by `router.proxy.exchange`.
 """

@@ -36,7 +36,7 @@ def request_head(head: RequestHead, path: bytes, forwarded: bytes, request_id: b
 def response_head(
     head: ResponseHead, framing: bytes, version: bytes, request_id: bytes, client_id: bytes, last: bytes
 ) -> bytes:
-    """What the client gets. `framing` and `version` are lines begun with CRLF, `client_id` and `last` lines ended by it."""
+    """What the client gets. `framing` and `version` are lines begun with CRLF; `client_id` and `last` end with it."""
     # azureml-fe answers 502 for a model's 500; every other status passes through
     start = b"%d %b" % (head.status, head.reason) if head.status != 500 else b"502 Bad Gateway"
     return b"HTTP/1.1 %b%b%b%b\r\n%b%b%b\r\n" % (

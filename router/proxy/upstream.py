@@ -21,7 +21,7 @@ from router.errors import MalformedMessage
 CONNECT_TIMEOUT_S: Final = 1.0
 """Twice what the KEDA interceptor waits for; a replica is in the same cluster or on the same machine."""
 IDLE_S: Final = 55.0
-"""An idle connection older than this is not used again; below the 60 s after which most servers and middle boxes drop it."""
+"""An idle connection older than this is not used again; below the 60 s after which many servers drop it."""
 MAX_HEAD: Final = 256 * 1024
 """Bytes of a response's head. Models are trusted more than clients; still nothing is unbounded."""
 

@@ -1,8 +1,8 @@
 """Where one version's replicas come from, and how one source takes over from another when the target changes.
 
-    local processes    a new group starts beside the old one; the old one is drained when the first new replica is ready,
-                       so a command that does not work takes nothing away from a version that does
-    fixed urls         the old list goes, the new one comes; requests wait for it as they do for a first replica
+    local processes    a new group starts beside the old one, which is drained when the first new replica is ready:
+                       a command that does not work takes nothing away from a version that does
+    fixed urls         the new list takes over at once; addresses in both stay on the roster
     neither            no replicas; what needs a cluster says so in the log (`router.serving.support`)
 
 Owned by one `LiveVersion`; runs on the event loop.
@@ -23,6 +23,7 @@ from router.discovery.program import Program
 from router.discovery.readiness import Prober
 from router.discovery.roster import Roster
 from router.discovery.warden import Warden
+from router.discovery.watchlist import Watchlist
 from router.model.spec import Version
 
 log = logging.getLogger("maitre.serving")
@@ -35,6 +36,7 @@ class Premises:
     warden: Warden
     ports: Ports
     prober: Prober
+    watchlist: Watchlist
     drain_s: float
 
 
@@ -68,7 +70,6 @@ class Replicas:
         self._processes: LocalProcesses | None = None
         self._old: list[LocalProcesses] = []
         self._fixed: FixedReplicas | None = None
-        self._fixed_run: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._size = 0
 
@@ -102,7 +103,7 @@ class Replicas:
         else:
             self._retire_processes()
         if version.target.urls is not None:
-            self._start(self._replace_fixed(version.target.urls, version.readiness_path), "fixed replicas")
+            self._replace_fixed(version.target.urls, version.readiness_path)
         else:
             self._stop_fixed()
 
@@ -142,17 +143,16 @@ class Replicas:
             self._start(group.close(self._premises.drain_s), "old processes")
         self._old = []
 
-    async def _replace_fixed(self, urls: tuple[str, ...], readiness_path: str) -> None:
-        self._roster.expect(True)
-        before = self._fixed_run
+    def _replace_fixed(self, urls: tuple[str, ...], readiness_path: str) -> None:
         self._stop_fixed()
-        replicas = self._fixed = FixedReplicas(
-            urls, label=self._label, readiness_path=readiness_path, roster=self._roster, prober=self._premises.prober
+        self._fixed = FixedReplicas(
+            urls,
+            label=self._label,
+            readiness_path=readiness_path,
+            roster=self._roster,
+            watchlist=self._premises.watchlist,
         )
-        run = self._fixed_run = asyncio.current_task()
-        if before is not None and before is not run:
-            await asyncio.wait({before})
-        await replicas.run()
+        self._fixed.open()
 
     def _stop_fixed(self) -> None:
         if self._fixed is not None:

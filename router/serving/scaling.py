@@ -1,4 +1,4 @@
-"""What becomes of scaling decisions: a log line with the numbers, and a count. Implements the autoscaler's `Recorder`."""
+"""What becomes of scaling decisions: a log line with the numbers, and a count. The autoscaler's `Recorder`."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from router.telemetry.source import VersionLoad
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What all live versions share. `load_rose(endpoint, version)` is called when a request has to wait or is refused."""
+    """What all live versions share. `load_rose(endpoint, version)`: a request has to wait or is refused."""
 
     loop: asyncio.AbstractEventLoop
     now: Callable[[], float]

@@ -1,7 +1,7 @@
 """The two keys of an endpoint: read from the file that the user names, or made once and kept in the state directory.
 
-A made file has mode 0600 and appears whole or not at all. Keys have 32 bytes of entropy. Their text is never logged, nor
-part of a `repr` or a problem.
+A made file has mode 0600 and appears whole or not at all. Keys have 32 bytes of entropy. Their text is never logged,
+nor part of a `repr` or a problem.
 
 Called by `router.store.files`, off the event loop.
 """
