@@ -1,8 +1,8 @@
 """All that is served: live endpoints, kept equal to the configuration in force, and the route table made of them.
 
 `apply` is the one way in. It compares the new configuration with what is live, creates what is new, changes what
-changed in place, lets go what is gone, and then replaces the data plane's route table by one assignment: a request sees the old
-table or the new one, never a mixture. Implements the metrics page's `Source`.
+changed in place, lets go what is gone, and then replaces the data plane's route table by one assignment: a request
+sees the old table or the new one, never a mixture. Implements the metrics page's `Source`.
 """
 
 from __future__ import annotations

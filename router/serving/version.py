@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from autoscaler.policy import Observation, ScalingSettings
 from router.core.admission import Admission, Limits
@@ -23,6 +24,10 @@ from router.serving.seats import Seats
 from router.serving.support import uses_tls
 from router.telemetry.counters import ScaleEvents, VersionMetrics
 from router.telemetry.source import VersionLoad
+
+
+LOOK_S: Final = 0.02
+"""How often a version that is to go looks whether requests still wait for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +73,11 @@ class LiveVersion:
         self._take_replicas(directory)
 
     async def close(self, drain_s: float) -> None:
-        """Ends the replicas, after their running requests or `drain_s`."""
-        await self._replicas.close(drain_s)
+        """Ends the replicas when no request waits or runs any more, or after `drain_s`."""
+        until = self._around.now() + drain_s
+        while self._admission.queued and self._around.now() < until:
+            await asyncio.sleep(LOOK_S)  # rare and short; nobody else has to be told when a queue is empty
+        await self._replicas.close(max(0.0, until - self._around.now()))
 
     @property
     def scalable(self) -> bool:

@@ -260,9 +260,7 @@ async def test_the_switch_interval_is_put_back():
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool, which comes with Prometheus")
-async def test_promtool_finds_no_fault_but_the_name_that_the_contract_gives():
+async def test_promtool_finds_no_fault():
     text = await page(planted())
     checked = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True, check=False)
-    # The contract names this gauge; the linter wants such an ending for counters only.
-    named_by_contract = 'maitre_replicas_total non-counter metrics should not have "_total" suffix'
-    assert (checked.stdout + checked.stderr).splitlines() == [named_by_contract]
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")

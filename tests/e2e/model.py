@@ -1,0 +1,92 @@
+"""A model server for tests: one process, plain asyncio, that does what the request's body says and records what it saw.
+
+    {"ms": 50}          answers after 50 ms
+    {"do": "500"}       answers 500 with x-ms-run-function-failed
+    {"do": "hang"}      never answers
+    {"do": "cut"}       begins an answer of 1,000 bytes and breaks off after 10
+    {"do": "die"}       ends the process
+
+Every request appends one line to the file that --record names: replica, concurrent requests (this one included).
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import signal
+
+FAILED = b"HTTP/1.1 500 Internal Server Error\r\nx-ms-run-function-failed: True\r\ncontent-length: 9\r\n\r\nthe model"
+CUT = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nbeginning."
+
+
+class Model:
+    def __init__(self, ms: float, record: str | None) -> None:
+        self.ms = ms
+        self.concurrent = 0
+        self.replica = os.environ.get("MAITRE_REPLICA", "fixed")
+        self.version = os.environ.get("MAITRE_VERSION", "")
+        self.record = os.open(record, os.O_WRONLY | os.O_APPEND | os.O_CREAT) if record else None
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = next(
+                    (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
+                )
+                body = await reader.readexactly(length)
+                if not await self.answer(head, body, writer):
+                    break
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+    async def answer(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> bool:
+        if head.startswith(b"GET / "):
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
+            return True
+        self.concurrent += 1
+        if self.record is not None:
+            os.write(self.record, b"%b %d\n" % (self.replica.encode(), self.concurrent))
+        try:
+            return await self.score(json.loads(body or b"{}"), writer)
+        finally:
+            self.concurrent -= 1
+
+    async def score(self, wish: dict[str, object], writer: asyncio.StreamWriter) -> bool:
+        match wish.get("do"):
+            case "500":
+                writer.write(FAILED)
+                return True
+            case "hang":
+                await asyncio.Event().wait()
+            case "cut":
+                writer.write(CUT)
+                await writer.drain()
+                return False
+            case "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+        ms = wish.get("ms", self.ms)
+        if ms:
+            await asyncio.sleep(float(ms) / 1000)  # type: ignore[arg-type]
+        answer = json.dumps({"version": self.version, "replica": self.replica, "pid": os.getpid()}).encode()
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n" % len(answer))
+        writer.write(answer)
+        return True
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--ms", type=float, default=0.0)
+    parser.add_argument("--record")
+    options = parser.parse_args()
+    model = Model(options.ms, options.record)
+    server = await asyncio.start_server(model.serve, "127.0.0.1", options.port, backlog=512)
+    async with server:
+        await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
