@@ -9,6 +9,7 @@ Called by `router.cli.serve`.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import random
 import signal
@@ -125,6 +126,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
             await admin.start()
             await listener.start()
             health.phase = Phase.SERVING
+            _settle_memory()
             for problem in configuration.problems:
                 log.error("configuration problem", extra={"fields": {"problem": str(problem)}})
             ready(_ready_line(settings, listener.port, admin.addresses[0][1]))
@@ -184,6 +186,13 @@ def _access_log(
     last.push_async_callback(file.close)
     loop.add_signal_handler(signal.SIGHUP, file.reopen)
     return access_recorder(AccessLog(file))
+
+
+def _settle_memory() -> None:
+    """What was made until now lasts: the garbage collector need not look at it again, which with 10,000 endpoints would
+    hold up requests for a tenth of a second each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def _ready_line(settings: Settings, port: int, admin_port: int) -> str:

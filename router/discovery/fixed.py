@@ -1,8 +1,7 @@
 """Fixed replicas, `target.urls`: nobody starts or ends them; they are on the roster while their probes go well.
 
-`open` and `close` take effect at once: where one list takes over from another on the same roster, an address that both
-have is off the roster for no moment in which a request could be picked. Made by `router.serving.replicas` for each
-version with `target.urls`.
+`follow` takes effect at once, and leaves addresses alone that the old list and the new one have in common: they are off
+the roster for no moment. Made by `router.serving.replicas` for each version with `target.urls`.
 """
 
 from __future__ import annotations
@@ -20,33 +19,39 @@ log = logging.getLogger("maitre.discovery")
 class FixedReplicas:
     """The replicas of one version at given urls."""
 
-    def __init__(
-        self, urls: Iterable[str], *, label: str, readiness_path: str, roster: Roster, watchlist: Watchlist
-    ) -> None:
+    def __init__(self, *, label: str, roster: Roster, watchlist: Watchlist) -> None:
         self._label = label
-        self._addresses = tuple(dict.fromkeys(Address.of(url, readiness_path) for url in urls))
         self._roster = roster
         self._watchlist = watchlist
+        self._addresses: set[Address] = set()
         self._listed: set[Address] = set()
         self._unasked: set[Address] = set()
+        self._expecting = False
 
-    def open(self) -> None:
-        self._unasked = set(self._addresses)
-        for address in self._addresses:
+    def follow(self, urls: Iterable[str], readiness_path: str) -> None:
+        """These are the replicas from now on; none, to end."""
+        wanted = {Address.of(url, readiness_path) for url in urls}
+        for address in self._addresses - wanted:
+            self._leave(address)
+        for address in wanted - self._addresses:
+            self._addresses.add(address)
+            self._unasked.add(address)
             self._watchlist.subscribe(address, self)
-        if self._unasked:
-            self._roster.expect(True)  # until each was asked once: a request may well wait for that
+        self._tell()
 
-    def close(self) -> None:
-        """None of the replicas is on the roster any more."""
-        for address in self._addresses:
-            self._watchlist.unsubscribe(address, self)
-            if address in self._listed:
-                self._listed.remove(address)
-                self._roster.retire(address.replica)
-        if self._unasked:
-            self._unasked = set()
-            self._roster.expect(False)
+    def _leave(self, address: Address) -> None:
+        self._addresses.remove(address)
+        self._unasked.discard(address)
+        self._watchlist.unsubscribe(address, self)
+        if address in self._listed:
+            self._listed.remove(address)
+            self._roster.retire(address.replica)
+
+    def _tell(self) -> None:
+        """Until each was asked once, a request may well wait."""
+        if bool(self._unasked) is not self._expecting:
+            self._expecting = bool(self._unasked)
+            self._roster.expect(self._expecting)
 
     def held(self, address: Address) -> int:
         return self._roster.held(address.replica)
@@ -66,8 +71,7 @@ class FixedReplicas:
         if verdict is not Verdict.READY:
             log.warning("%s: replica %s is not ready (%s)", self._label, address.replica, verdict.value)
         self._unasked.discard(address)
-        if not self._unasked:
-            self._roster.expect(False)
+        self._tell()
 
     def __repr__(self) -> str:
         return f"<FixedReplicas {self._label} ready={len(self._listed)}/{len(self._addresses)}>"

@@ -69,7 +69,7 @@ class Replicas:
         self._directory = Path()
         self._processes: LocalProcesses | None = None
         self._old: list[LocalProcesses] = []
-        self._fixed: FixedReplicas | None = None
+        self._fixed = FixedReplicas(label=label, roster=roster, watchlist=premises.watchlist)
         self._tasks: set[asyncio.Task[None]] = set()
         self._size = 0
 
@@ -102,14 +102,11 @@ class Replicas:
             self._start_processes(version.target.command, version.readiness_path)
         else:
             self._retire_processes()
-        if version.target.urls is not None:
-            self._replace_fixed(version.target.urls, version.readiness_path)
-        else:
-            self._stop_fixed()
+        self._fixed.follow(version.target.urls or (), version.readiness_path)
 
     async def close(self, drain_s: float) -> None:
         """Drains and ends everything; returns when nothing is left."""
-        self._stop_fixed()
+        self._fixed.follow((), "")
         groups = [*self._old, *([self._processes] if self._processes else [])]
         self._old, self._processes = [], None
         await asyncio.gather(*(group.close(drain_s) for group in groups), *self._tasks)
@@ -142,22 +139,6 @@ class Replicas:
         for group in self._old:
             self._start(group.close(self._premises.drain_s), "old processes")
         self._old = []
-
-    def _replace_fixed(self, urls: tuple[str, ...], readiness_path: str) -> None:
-        self._stop_fixed()
-        self._fixed = FixedReplicas(
-            urls,
-            label=self._label,
-            readiness_path=readiness_path,
-            roster=self._roster,
-            watchlist=self._premises.watchlist,
-        )
-        self._fixed.open()
-
-    def _stop_fixed(self) -> None:
-        if self._fixed is not None:
-            self._fixed.close()
-        self._fixed = None
 
     def _start(self, work: Coroutine[None, None, None], what: str) -> None:
         task = asyncio.get_running_loop().create_task(work, name=f"{self._label}: {what}")

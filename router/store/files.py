@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from watchfiles import awatch
@@ -27,12 +28,13 @@ STEP_MS: Final = 50
 """How long a burst of file events must pause before it is looked at; an editor's save is several events."""
 GROUP_MS: Final = 400
 """How long a burst is waited for at most: a good edit is to be in force within a second."""
-LOOK_MS: Final = 5000
-"""How often files are looked at without an event: file systems on a network make none."""
+LOOK_MS: Final = 500
+"""How often files are looked at without an event (and a millisecond more per file): the watch may have begun after a
+change, and file systems on a network make no events."""
 
 
-Stamp = tuple[tuple[str, int, int, int], ...]
-"""Name, inode, time of change and size of every file that matters."""
+Stamp = tuple[int, int, int]
+"""Inode, time of change and size: another content has another stamp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,9 @@ class FileStore:
         self._good: dict[Path, ConfigFile] = {}
         self._pairs: dict[EndpointKey, KeyPair] = {}
         self._key_files: set[Path] = set()
-        self._read_stamp: Stamp = ()
+        self._catalogue = Catalogue()
+        self._seen: dict[Path, Stamp] = {}
+        self._readings: dict[Path, tuple[Stamp | None, ConfigFile]] = {}
 
     async def load(self) -> Configuration:
         """Reads everything anew."""
@@ -68,13 +72,12 @@ class FileStore:
                 watch_filter=None,
                 step=STEP_MS,
                 debounce=GROUP_MS,
-                rust_timeout=LOOK_MS,
+                rust_timeout=LOOK_MS + len(self._seen),
                 yield_on_timeout=True,
                 recursive=False,
-                raise_interrupt=False,
             ):
-                # events only say when to look: reading makes some too, and the watch may have begun after a change
-                if await asyncio.to_thread(self._stamp) != self._read_stamp:
+                # events only say when to look: reading files makes some, too
+                if await asyncio.to_thread(self._stamps) != self._seen:
                     yield await self.load()
                 if self._directories() != watched:
                     break  # a key file in another directory came in or went out
@@ -84,50 +87,50 @@ class FileStore:
         own = self._path if self._path.is_dir() else self._path.absolute().parent
         return {own, *(file.parent for file in self._key_files if file.parent.is_dir())}
 
-    def _stamp(self) -> Stamp:
-        """What tells whether anything has to be read again. A file that is gone since has no part in it."""
+    def _stamps(self) -> dict[Path, Stamp]:
+        """What tells which files have to be read again. A file that cannot be looked at has no part in it."""
         try:
             files = {*files_in(self._path), *self._key_files}
         except OSError:
             files = set(self._key_files)
-        stamp: list[tuple[str, int, int, int]] = []
-        for file in files:
-            try:
-                status = file.stat()
-            except OSError:
-                continue
-            stamp.append((str(file), status.st_ino, status.st_ctime_ns, status.st_size))
-        return tuple(sorted(stamp))
+        return {file: stamp for file in files if (stamp := _stamp(file)) is not None}
 
     def _load(self) -> Configuration:
-        self._read_stamp = self._stamp()
+        self._seen = self._stamps()
         files, problems = self._read()
         in_force, conflicts = self._settle(files)
         catalogue, remaining = combine(in_force.values())  # a taken-back edit may still want what another got meanwhile
         self._good = in_force
+        catalogue = self._catalogue = _with_known(catalogue, self._catalogue)
         pairs, key_problems = self._read_keys(catalogue)
+        self._seen |= {file: stamp for file in self._key_files if (stamp := _stamp(file)) is not None}
         return Configuration(catalogue, pairs, (*problems, *conflicts, *remaining, *key_problems))
 
     def _read(self) -> tuple[dict[Path, ConfigFile], list[Problem]]:
         """The files as they are now, wrong ones replaced by their last good content, and all that is wrong."""
         try:
-            paths = files_in(self._path)
+            paths = files_in(self._path) if self._path.exists() else []
         except OSError as error:
-            reason = f"cannot be read: {error.strerror or error}"
-            return dict(self._good), [Problem(str(self._path), None, "", None, reason)]
+            return dict(self._good), [_of_all(self._path, f"cannot be read: {error.strerror or error}")]
+        if not paths:
+            return dict(self._good), [_of_all(self._path, "there is no configuration file here")]
+        self._readings = {path: self._reading(path) for path in paths}
         files: dict[Path, ConfigFile] = {}
         problems: list[Problem] = []
-        for path in paths:
-            file = read_file(path)
+        for path, (_, file) in self._readings.items():
             if file.parsed.holds_keys and path != self._path:
                 continue
             problems += file.parsed.problems
             good = self._good.get(path) if file.parsed.problems else file
             if good is not None:
                 files[path] = good
-        if not files and not problems:
-            problems.append(Problem(str(self._path), None, "", None, "there is no configuration file here"))
         return files, problems
+
+    def _reading(self, path: Path) -> tuple[Stamp | None, ConfigFile]:
+        """A file as it was read when it was last changed."""
+        stamp = self._seen.get(path)
+        before = self._readings.get(path)
+        return before if before is not None and stamp is not None and before[0] == stamp else (stamp, read_file(path))
 
     def _settle(self, files: dict[Path, ConfigFile]) -> tuple[dict[Path, ConfigFile], list[Problem]]:
         """Takes back edits that claim what another file has: those in force come first, then the changed, in order."""
@@ -176,3 +179,23 @@ def _between(file: ConfigFile, rivals: Iterable[ConfigFile]) -> list[Problem]:
         holder = replace(rival, path=Path())
         told += combine([holder, file])[1]
     return told
+
+
+def _with_known(catalogue: Catalogue, before: Catalogue) -> Catalogue:
+    """The same with the objects of before where they are equal: here, in a thread, comparing ten thousand of them holds
+    up nobody; whoever serves then sees at a glance what stayed."""
+    known = before.endpoints
+    endpoints = {key: each if known.get(key) != each else known[key] for key, each in catalogue.endpoints.items()}
+    return Catalogue(MappingProxyType(endpoints), catalogue.directories)
+
+
+def _stamp(file: Path) -> Stamp | None:
+    try:
+        status = file.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_ctime_ns, status.st_size
+
+
+def _of_all(path: Path, message: str) -> Problem:
+    return Problem(str(path), None, "", None, message)

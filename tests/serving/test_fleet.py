@@ -1,0 +1,173 @@
+"""The configuration made live: what stays, what changes in place, what goes, and what the route table says of it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from autoscaler.loop import AutoscalerLoop
+from router.core.heads import RequestHead, no_request
+from router.core.routes import RouteTable
+from router.discovery.ports import Ports
+from router.discovery.readiness import Verdict
+from router.discovery.warden import Warden
+from router.discovery.watchlist import Watchlist
+from router.model.catalogue import Catalogue
+from router.model.parsing import parse
+from router.serving.fleet import Fleet
+from router.serving.replicas import Premises
+from router.serving.scaling import ScaleRecorder
+from router.serving.version import Surroundings
+from router.store.files import Configuration
+from router.store.keys import KeyPair
+
+TEXT = """
+apiVersion: maitre.dev/v1alpha1
+kind: ScoringEndpoint
+metadata: {name: digits, namespace: NAMESPACE}
+spec:
+  auth: {mode: MODE}
+  hosts: [digits.example.com]
+  versions:
+    - {name: blue, trafficPercentile: 80, isDefault: true, target: {urls: ["http://127.0.0.1:5001"]}}
+    - {name: green, trafficPercentile: 20, target: {urls: ["http://127.0.0.1:5002"]}}
+"""
+KEYS = KeyPair("primary-key-0123", "secondary-key-0123")
+
+
+class Well:
+    async def probe(self, url: str) -> Verdict:
+        return Verdict.READY
+
+
+def configuration(text: str = TEXT, *, namespace: str = "default", mode: str = "key", keys=KEYS) -> Configuration:
+    parsed = parse(text.replace("NAMESPACE", namespace).replace("MODE", mode), "digits.yaml")
+    assert not parsed.problems
+    endpoints = {endpoint.key: endpoint for endpoint in parsed.endpoints}
+    directories = dict.fromkeys(endpoints, Path())
+    pairs = dict.fromkeys(endpoints, keys) if keys else {}
+    return Configuration(Catalogue(MappingProxyType(endpoints), MappingProxyType(directories)), pairs)
+
+
+@pytest.fixture
+async def tables() -> list[RouteTable]:
+    return []
+
+
+@pytest.fixture
+async def fleet(tables) -> AsyncIterator[Fleet]:
+    loop = asyncio.get_running_loop()
+    watchlist = Watchlist(Well())
+    premises = Premises(Warden(), Ports(), None, watchlist, drain_s=0.1)
+    autoscaler = AutoscalerLoop(ScaleRecorder(), loop.time, asyncio.sleep)
+    fleet = Fleet(Surroundings(loop, loop.time, premises, load_rose=lambda *_: None), autoscaler, tables.append)
+    yield fleet
+    await fleet.close(0.0)
+    await watchlist.close()
+    await premises.warden.close()
+
+
+def request(target: str, host: str = "anything") -> RequestHead:
+    head = no_request()
+    head.target, head.host = target.encode(), host.encode()
+    return head
+
+
+def found(table: RouteTable, target: str, host: str = "anything") -> tuple[str, bytes] | None:
+    match = table.find(request(target, host))
+    return None if match is None else (match[0].name, match[1])
+
+
+async def test_names_and_hosts(fleet, tables):
+    fleet.apply(configuration())
+    assert found(tables[-1], "/api/v1/service/digits/score") == ("digits", b"/score")
+    assert found(tables[-1], "/api/v1/service/digits.default/score") == ("digits", b"/score")
+    assert found(tables[-1], "/any/path", host="digits.example.com") == ("digits", b"/any/path")
+    assert found(tables[-1], "/api/v1/service/other/score") is None
+
+
+async def test_other_namespaces_have_no_bare_name(fleet, tables):
+    fleet.apply(configuration(namespace="team"))
+    assert found(tables[-1], "/api/v1/service/digits/score") is None
+    assert found(tables[-1], "/api/v1/service/digits.team/score") == ("digits.team", b"/score")
+
+
+async def test_an_unchanged_endpoint_stays_the_same_object(fleet, tables):
+    fleet.apply(configuration())
+    before = tables[-1].find(request("/api/v1/service/digits/score"))
+    fleet.apply(configuration())
+    assert tables[-1].find(request("/api/v1/service/digits/score"))[0] is before[0]
+
+
+async def test_a_version_that_stays_keeps_its_counts_and_queue(fleet):
+    fleet.apply(configuration())
+    blue, green = fleet.versions()
+    fleet.apply(configuration(TEXT.replace("trafficPercentile: 80", "trafficPercentile: 50, maxQueueWaitMs: 7")))
+    after = fleet.versions()
+    assert [version.version for version in after] == ["blue", "green"]
+    assert after == (blue, green)
+    assert blue.metrics is after[0].metrics
+    assert blue.route.admission.limits.queue_wait_s == 0.007
+    assert [version.load().traffic_percentile for version in after] == [80, 20]
+
+
+@pytest.mark.parametrize(
+    ("mode", "keys", "credential", "admitted"),
+    [
+        ("key", KEYS, b"Bearer primary-key-0123", True),
+        ("key", KEYS, b"bearer secondary-key-0123", True),
+        ("key", KEYS, b"Bearer wrong-key-01234567", False),
+        ("key", KEYS, None, False),
+        ("key", None, b"Bearer primary-key-0123", False),  # the key file could not be read
+        ("none", None, None, True),
+        ("token", None, b"Bearer anything", False),  # closed while it cannot be checked
+    ],
+)
+async def test_who_is_admitted(fleet, tables, mode, keys, credential, admitted):
+    fleet.apply(configuration(mode=mode, keys=keys))
+    endpoint, _ = tables[-1].find(request("/api/v1/service/digits/score"))
+    assert endpoint.credentials.admits(credential) is admitted
+
+
+async def test_what_has_no_effect_is_said(fleet, caplog):
+    text = TEXT.replace("versions:", "cors: {allowOrigins: ['*']}\n  versions:")
+    fleet.apply(configuration(text, mode="token"))
+    assert "auth.mode token is not supported yet: every request is answered 401" in caplog.text
+    assert "cors is not supported yet" in caplog.text
+    assert caplog.text.count("cors") == 1
+    fleet.apply(configuration(text, mode="token"))
+    assert caplog.text.count("cors") == 1, "once per change, not per reload"
+
+
+async def test_a_removed_endpoint(fleet, tables):
+    fleet.apply(configuration())
+    fleet.apply(Configuration())
+    assert found(tables[-1], "/api/v1/service/digits/score") is None
+    assert fleet.versions() == ()
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():
+            await asyncio.sleep(0.001)
+
+
+async def test_urls_that_change_leave_no_gap(fleet):
+    fleet.apply(configuration())
+    blue = fleet.versions()[0]
+    await until(lambda: blue.load().total == 1)
+    fleet.apply(
+        configuration(TEXT.replace('"http://127.0.0.1:5001"', '"http://127.0.0.1:5001", "http://127.0.0.1:5003"'))
+    )
+    assert blue.load().total == 1, "at once, in the same turn of the loop"
+    await until(lambda: blue.load().total == 2)
+
+
+async def test_ten_thousand_endpoints(fleet, tables):
+    """All routed, and a reload of which only one changed touches only that one."""
+    text = "---".join(TEXT.replace("digits", f"e{number:05}") for number in range(10_000))
+    fleet.apply(configuration(text))
+    assert len(tables[-1]) == 10_000
+    assert found(tables[-1], "/api/v1/service/e09999/score") == ("e09999", b"/score")
