@@ -13,6 +13,7 @@ app = typer.Typer(
     name="maitre",
     help="Front-end router for machine-learning models.",
     no_args_is_help=True,
+    rich_markup_mode=None,  # help and errors as plain text, also in a terminal: they end up in logs and issues
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

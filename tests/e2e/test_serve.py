@@ -4,11 +4,12 @@ import asyncio
 import collections
 import json
 import math
+import signal
 
 import pytest
 
 from tests.e2e.client import Broken
-from tests.e2e.conftest import KEYS, endpoint, version
+from tests.e2e.conftest import KEYS, Maitre, endpoint, version
 
 PRIMARY, SECONDARY = KEYS.values()
 
@@ -44,6 +45,32 @@ async def test_keys_are_made_and_kept_when_none_are_given(serve, tmp_path):
     assert keys["primaryKey"] not in "\n".join(maitre.log)
 
 
+async def versions_of(maitre: Maitre, requests: int) -> collections.Counter[str]:
+    """Which version served how many of so many requests, all of which must be answered 200."""
+    seen: collections.Counter[str] = collections.Counter()
+
+    async def client() -> None:
+        connection = maitre.connection()
+        for _ in range(requests // 16):
+            answer = await connection.post("digits")
+            assert answer.status == 200
+            assert answer.json()["version"] == answer.version
+            seen[answer.version] += 1
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(16):
+            tasks.create_task(client())
+    assert seen.total() == requests
+    return seen
+
+
+def within_3_sigma(seen: collections.Counter[str], expected: dict[str, float]) -> bool:
+    total = seen.total()
+    return all(
+        abs(seen[name] - total * share) < 3 * math.sqrt(total * share * (1 - share)) for name, share in expected.items()
+    )
+
+
 @pytest.mark.parametrize(
     ("percentiles", "default", "expected"),
     [
@@ -52,7 +79,10 @@ async def test_keys_are_made_and_kept_when_none_are_given(serve, tmp_path):
     ],
 )
 async def test_split(serve, percentiles, default, expected):
-    """10,000 requests: what nobody claims goes to the default, on top of its own share, within 3 sigma."""
+    """10,000 requests: what nobody claims goes to the default, on top of its own share, within 3 sigma.
+
+    One honest run in 150 is outside of that; two in a row are not believed.
+    """
     fixed = {"enabled": False, "replicas": 1}
     versions = [
         version(
@@ -67,24 +97,10 @@ async def test_split(serve, percentiles, default, expected):
     ]
     maitre = await serve(endpoint(*versions))
     await maitre.until_metric(lambda value: value == len(versions), "maitre_replicas_total")
-    seen: collections.Counter[str] = collections.Counter()
-
-    async def client() -> None:
-        connection = maitre.connection()
-        for _ in range(625):
-            answer = await connection.post("digits")
-            assert answer.status == 200
-            assert answer.json()["version"] == answer.version
-            seen[answer.version] += 1
-
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(16):
-            tasks.create_task(client())
-    total = seen.total()
-    assert total == 10_000
-    for name, share in expected.items():
-        sigma = math.sqrt(total * share * (1 - share))
-        assert abs(seen[name] - total * share) < 3 * sigma, seen
+    seen = await versions_of(maitre, 10_000)
+    if not within_3_sigma(seen, expected):
+        seen = await versions_of(maitre, 10_000)
+    assert within_3_sigma(seen, expected), seen
 
     pinned = maitre.connection()
     for _ in range(20):
@@ -147,3 +163,28 @@ async def test_one_replica_killed_under_load(serve):
     assert statuses[200] >= 360 - 2
     assert set(statuses) <= {200, 502}
     await maitre.until_metric(lambda value: value == 3, "maitre_replicas_total")
+
+
+async def test_access_log_and_trusted_proxies(serve, tmp_path):
+    """A line per request with what happened, never the credential or the query; reopened by SIGHUP."""
+    log = tmp_path / "access.log"
+    maitre = await serve(endpoint(version()), "--access-log", str(log), "--trusted-proxies", "127.0.0.0/8")
+    await maitre.line("is ready on port")
+    connection = maitre.connection()
+    await connection.post("digits", path="score?secret=1", x_forwarded_for="10.1.2.3")
+    await maitre.connection("wrong-key-0123456789").post("digits")
+    async with asyncio.timeout(5):
+        while len(log.read_text().splitlines()) < 2:
+            await asyncio.sleep(0.05)
+    ok, refused = map(json.loads, log.read_text().splitlines())
+    assert (ok["endpoint"], ok["version"], ok["status"], ok["outcome"]) == ("digits", "blue", 200, "ok")
+    assert ok["path"] == "/api/v1/service/digits/score"
+    assert (refused["version"], refused["status"], refused["outcome"]) == ("", 401, "unauthorized")
+    assert "key" not in log.read_text()
+
+    log.rename(tmp_path / "access.log.1")
+    maitre.process.send_signal(signal.SIGHUP)
+    await connection.post("digits")
+    async with asyncio.timeout(5):
+        while not (log.exists() and log.read_text()):
+            await asyncio.sleep(0.05)

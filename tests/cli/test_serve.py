@@ -1,0 +1,93 @@
+"""From options and environment to settings; what is wrong is said before anything starts."""
+
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from router.cli import serve as module
+from router.settings import Settings
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """The command with `_run` out of the way; gives its result and the settings that it would have run with."""
+    given: list[Settings] = []
+    monkeypatch.setattr(module, "_run", given.append)
+    app = typer.Typer(rich_markup_mode=None)
+    app.command()(module.serve)
+
+    def run(*arguments: str, **environment: str):
+        result = CliRunner().invoke(app, list(arguments), env=environment)
+        return result, given[-1] if given else None
+
+    return run
+
+
+def test_the_defaults_of_the_contract(run):
+    _, settings = run("--config", "digits.yaml")
+    assert settings == Settings(config=Path("digits.yaml"))
+    assert (settings.host, settings.port) == ("0.0.0.0", 8080)
+    assert (settings.admin_host, settings.admin_port) == ("127.0.0.1", 8081)
+    assert settings.drain_seconds == 30
+
+
+def test_options(run):
+    _, settings = run(
+        "--config", "folder", "--host", "::1", "--port", "0", "--admin-host", "0.0.0.0", "--admin-port", "1",
+        "--state-dir", "state", "--log-level", "debug", "--access-log", "-", "--dev-test", "--drain-seconds", "1.5",
+        "--trusted-proxies", "10.0.0.0/8", "--trusted-proxies", "::1/128", "--workers", "4",
+    )  # fmt: skip
+    assert settings == Settings(
+        config=Path("folder"),
+        host="::1",
+        port=0,
+        admin_host="0.0.0.0",
+        admin_port=1,
+        state_dir=Path("state"),
+        log_level="debug",
+        access_log="-",
+        dev_test=True,
+        drain_seconds=1.5,
+        trusted_proxies=(ip_network("10.0.0.0/8"), ip_network("::1/128")),
+    )
+
+
+def test_each_also_from_the_environment(run):
+    _, settings = run(
+        MAITRE_CONFIG="digits.yaml",
+        MAITRE_PORT="1234",
+        MAITRE_ADMIN_PORT="0",
+        MAITRE_STATE_DIR="/somewhere",
+        MAITRE_DRAIN_SECONDS="2",
+        MAITRE_DEV_TEST="true",
+        MAITRE_TRUSTED_PROXIES="10.0.0.0/8 192.168.0.0/16",
+        MAITRE_LOG_LEVEL="error",
+        MAITRE_ACCESS_LOG="access.log",
+    )
+    assert settings.port == 1234
+    assert settings.state_dir == Path("/somewhere")
+    assert settings.dev_test
+    assert len(settings.trusted_proxies) == 2
+    assert settings.log_level == "error"
+    assert settings.access_log == "access.log"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config", "x", "--port", "65536"], "less than or equal to 65535"),
+        (["--config", "x", "--drain-seconds", "-1"], "greater than or equal to 0"),
+        (["--config", "x", "--workers", "many"], "--workers is auto or a number"),
+        (["--config", "x", "--trusted-proxies", "10.0.0.1/8"], "has host bits set"),
+        (["--config", "x", "--log-level", "loud"], "loud"),
+        ([], "--config"),
+    ],
+)
+def test_what_is_wrong_is_said(run, arguments, message):
+    result, settings = run(*arguments)
+    assert result.exit_code == 2
+    assert message in result.output
+    assert settings is None
