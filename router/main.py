@@ -61,7 +61,7 @@ class Health:
         return self._fleet.problems()
 
 
-async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # noqa: PLR0915  one list, top to bottom
     """Serves until SIGTERM or SIGINT; returns when everything has ended. `ready` is told the ready line.
 
     Raises ConfigurationRefused when nothing of the configuration can be served, OSError when a port is taken.

@@ -99,15 +99,16 @@ class Admission(Generic[W, U]):
 
     def acquire_elsewhere(self, waiter: W, replica: Replica[U]) -> Slot[U] | None:
         """A free slot on another replica than `replica`, for a request that could not be served there."""
+        if not replica.available:
+            return self._slots.take(waiter)
+        self._slots.eject(replica)
         slot = self._slots.take(waiter)
-        if slot is not None and slot.replica is replica:
-            self._slots.give_back(slot, waiter)
-            return None
+        self._slots.readmit(replica)
         return slot
 
     def release(self, slot: Slot[U], waiter: W, now: float) -> Sequence[Grant[W, U]]:
         """Gives a slot back; the first waiter gets it. Raises SlotMisuse when `waiter` does not hold it."""
-        if not self._queue or not self._slots.can_pass_on(slot):
+        if not self._queue or not self._slots.can_pass_on(slot, waiter):
             self._slots.give_back(slot, waiter)
             return NOTHING
         successor, late = self._queue.pop(now)

@@ -1,10 +1,10 @@
 """Who may score: keys compared in constant time over digests.
 
-Only digests are held, never a key. The presented credential is digested first, so neither its length nor its content
-decides how long a comparison takes, and both keys are always compared. Both are valid at once, so that one can be
-replaced while the other works.
+Only digests are held, never a key. The presented credential is digested when its head is understood, so neither its
+length nor its content decides how long a comparison takes, and both keys are always compared. Both are valid at once,
+so that one can be replaced while the other works.
 
-Pure; called once per request by `router.core.routes`.
+Pure; the digests are made by `router.core.heads`, `admits` once per request by `router.proxy.exchange`.
 """
 
 from __future__ import annotations
@@ -17,25 +17,31 @@ from typing import Final
 _BEARER: Final = re.compile(rb"(?i:bearer)[ \t]+([\x21-\x7e]+)[ \t]*")
 
 
+def text_digest(text: bytes) -> bytes:
+    return hashlib.sha256(text).digest()
+
+
+def bearer_digest(authorization: bytes | None) -> bytes | None:
+    """Of the bearer credential in the value of an Authorization header; None when there is none."""
+    match = _BEARER.fullmatch(authorization) if authorization is not None else None
+    return text_digest(match[1]) if match is not None else None
+
+
 class KeyRing:
     """The digests of an endpoint's two keys."""
 
     __slots__ = ("_primary", "_secondary")
 
     def __init__(self, primary: str, secondary: str) -> None:
-        self._primary = hashlib.sha256(primary.encode()).digest()
-        self._secondary = hashlib.sha256(secondary.encode()).digest()
+        self._primary = text_digest(primary.encode())
+        self._secondary = text_digest(secondary.encode())
 
-    def admits(self, authorization: bytes | None) -> bool:
-        """Whether the value of an Authorization header carries one of the keys."""
-        if authorization is None:
+    def admits(self, credential: bytes | None) -> bool:
+        """Whether `credential`, a `bearer_digest`, is that of one of the keys."""
+        if credential is None:
             return False
-        match = _BEARER.fullmatch(authorization)
-        if match is None:
-            return False
-        digest = hashlib.sha256(match[1]).digest()
         # no short cut: which of the two keys matched must not show in the time
-        return compare_digest(digest, self._primary) | compare_digest(digest, self._secondary)
+        return compare_digest(credential, self._primary) | compare_digest(credential, self._secondary)
 
     def __repr__(self) -> str:
         return "<KeyRing of two keys>"
@@ -46,7 +52,7 @@ class NoCredentials:
 
     __slots__ = ()
 
-    def admits(self, _authorization: bytes | None) -> bool:
+    def admits(self, _credential: bytes | None) -> bool:
         return True
 
 
@@ -55,5 +61,5 @@ class Nobody:
 
     __slots__ = ()
 
-    def admits(self, _authorization: bytes | None) -> bool:
+    def admits(self, _credential: bytes | None) -> bool:
         return False

@@ -26,8 +26,8 @@ _TRAILER: Final = re.compile(_TOKEN + rb":[^\x00-\x08\x0a-\x1f\x7f]*")
 # A trailer must not change what the head said (RFC 9110 section 6.5.1), nor bring in a field that the router sets.
 _FORBIDDEN_TRAILER: Final = re.compile(
     rb"(?i:host|content-length|transfer-encoding|content-encoding|content-type|content-range|connection|trailer|te|upgrade"
-    rb"|authorization|proxy-[^:]*|cookie|set-cookie|x-request-id|x-ms-[^:]*|x-forwarded-[^:]*|forwarded"
-    rb"|azureml-model-deployment):"
+    rb"|authorization|proxy-[^:]*|keep-alive|cookie|set-cookie|x-request-id|x-ms-[^:]*|x-forwarded-[^:]*|forwarded"
+    rb"|traceparent|azureml-model-deployment):"
 )
 MAX_CHUNK_LINE: Final = 4096
 """Bytes of one chunk header, extensions included; nginx and llhttp-based servers stay below this too."""
@@ -87,14 +87,14 @@ class UntilCloseBody:
 class ChunkedBody:
     """A body in chunked coding. With `decode`, `feed` returns the payload alone instead of the coding."""
 
-    __slots__ = ("_decode", "_left", "_part", "_read_line", "_trailers", "done", "received")
+    __slots__ = ("_decode", "_left", "_part", "_read_line", "_room", "done", "received")
 
     def __init__(self, decode: bool = False) -> None:
         self._decode = decode
         self._part = b""  # the beginning of a line that is not complete
         self._left = 0  # bytes of the present chunk still to come, its closing CRLF included
         self._read_line = self._chunk_line
-        self._trailers = 0
+        self._room = MAX_CHUNK_LINE  # bytes that the next line may have, its CRLF not counted
         self.received = 0
         self.done = False
 
@@ -131,9 +131,12 @@ class ChunkedBody:
         end = data.find(b"\r\n", at)
         if end < 0:
             self._part = data[at:]
-            if len(self._part) > MAX_CHUNK_LINE or b"\n" in self._part:
-                raise _malformed("a chunk header is too long or does not end with CRLF")
+            # the last byte may be the CR of the line's end: what is refused must not depend on how bytes arrive
+            if len(self._part) > self._room + 1 or b"\n" in self._part:
+                raise _malformed("a chunk header or trailer is too long or does not end with CRLF")
             return len(data)
+        if end - at > self._room:
+            raise _malformed("a chunk header is too long, or the trailers are")
         self._read_line(data[at:end])
         if not self._decode:
             out.append(data[at : end + 2])
@@ -141,21 +144,22 @@ class ChunkedBody:
 
     def _chunk_line(self, line: bytes) -> None:
         match = _CHUNK.fullmatch(line)
-        if match is None or len(line) > MAX_CHUNK_LINE:
+        if match is None:
             raise _malformed("a chunk size or extension is malformed")
         size = int(match[1], 16)
         if size:
             self._left = size + 2
         else:
             self._read_line = self._trailer_line
+            self._room = MAX_TRAILERS
 
     def _trailer_line(self, line: bytes) -> None:
         if not line:
             self.done = True
             return
-        self._trailers += len(line)
-        if self._trailers > MAX_TRAILERS or not _TRAILER.fullmatch(line) or _FORBIDDEN_TRAILER.match(line):
-            raise _malformed("a trailer is malformed, not allowed, or too long")
+        self._room -= len(line)
+        if not _TRAILER.fullmatch(line) or _FORBIDDEN_TRAILER.match(line):
+            raise _malformed("a trailer is malformed or not allowed")
 
 
 def _malformed(reason: str) -> MalformedMessage:

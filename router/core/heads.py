@@ -20,13 +20,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from router.core.credentials import bearer_digest, text_digest
 from router.errors import MalformedMessage, Outcome
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
 # RFC 9110 section 5.5: visible characters, obs-text, space and tab; never a control character
 _VALUE: Final = rb"[^\x00-\x08\x0a-\x1f\x7f]"
-# atomic groups and possessive repeats: what a line matched is never tried again, so matching is linear in size
-_FIELDS: Final = rb"((?>" + _TOKEN + rb"++:" + _VALUE + rb"*+\r\n)*+)\r\n"
+# possessive repeats: what a line matched is never tried again, so matching is linear in size
+_FIELDS: Final = rb"((?:" + _TOKEN + rb"++:" + _VALUE + rb"*+\r\n)*+)\r\n"
 
 _REQUEST_HEAD: Final = re.compile(rb"(" + _TOKEN + rb"++) ([\x21-\x7e]++) HTTP/1\.([01])\r\n" + _FIELDS)
 _RESPONSE_HEAD: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (" + _VALUE + rb"*+))?\r\n" + _FIELDS)
@@ -35,7 +36,7 @@ _RESPONSE_HEAD: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (" + _VA
 # split begins with the CRLF that ends the start line.
 _REQUEST_FIELDS: Final = re.compile(
     rb"\r\n(?i:(host|content-length|transfer-encoding|connection|keep-alive|proxy-[a-z-]+|te|upgrade|authorization"
-    rb"|azureml-model-deployment|x-request-id|x-ms-[^:]+|x-forwarded-(?:for|proto|host)|forwarded|traceparent))"
+    rb"|azureml-model-deployment|x-request-id|x-ms-[^:]*|x-forwarded-(?:for|proto|host)|forwarded|traceparent))"
     rb":[ \t]*([^\r]*)"
 )
 _RESPONSE_FIELDS: Final = re.compile(
@@ -46,19 +47,36 @@ _RESPONSE_FIELDS: Final = re.compile(
 _ONCE: Final = frozenset(
     {b"host", b"content-length", b"authorization", b"azureml-model-deployment", b"transfer-encoding"}
 )
-_DIGITS: Final = re.compile(
-    rb"[0-9]{1,18}"
-)  # 18 digits: far above any limit, far below what any integer type overflows at
+_MAX_DIGITS: Final = 18
+"""Of a Content-Length: far above any limit, far below what any integer type overflows at."""
 _CONNECTION_OPTIONS: Final = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b""})
+_DOT_SEGMENT: Final = re.compile(rb"(?i:/(?:\.|%2e){1,2}(?:[/#]|$))")
+_NOT_IN_CLIENT_ID: Final = re.compile(rb"[^A-Za-z0-9_-]+")
+MAX_CLIENT_ID: Final = 40
+"""Characters of x-ms-client-request-id that are kept, as Azure's front end does."""
 _BARE_LF: Final = re.compile(rb"(?<!\r)\n")
-_AUTHORITY: Final = re.compile(rb"(?i:https?)://([^/?#@]+)(.*)", re.DOTALL)
-_HOST: Final = re.compile(rb"[A-Za-z0-9._~!$&'()*+,;=%:\[\]-]*")
+_ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#@]+)([/?#].*)?", re.DOTALL)
+_IN_HOST: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~!$&'()*+,;=%:[]-"
 
 
 class RequestHead:
     """A request's head, understood. `target` is in origin-form; `host` is the authority as the client named it."""
 
-    __slots__ = ("chunked", "fields", "host", "http11", "keep_alive", "kept", "length", "method", "target")
+    __slots__ = (
+        "chunked",
+        "client_id",
+        "credential",
+        "dot_segments",
+        "fields",
+        "host",
+        "http11",
+        "keep_alive",
+        "kept",
+        "length",
+        "method",
+        "passed_on",
+        "target",
+    )
 
     method: bytes
     target: bytes
@@ -69,7 +87,16 @@ class RequestHead:
     length: int
     """Bytes of body announced by Content-Length; 0 when none or when chunked."""
     fields: dict[bytes, bytes]
+    """What the router reads or replaces; under `authorization` only a digest of what was there."""
     kept: bytes
+    passed_on: bytes
+    """What goes on to the replica of the header section: host, `kept`, framing; each line begun with CRLF."""
+    credential: bytes | None
+    """The digest of what Authorization carries (`router.core.credentials`); the text itself is in none of these."""
+    dot_segments: bool
+    """Whether a segment of the path is `.` or `..`, plain or percent-encoded, so that it could mean another path."""
+    client_id: bytes
+    """The line x-ms-client-request-id as far as it may be echoed, ended with CRLF; else empty."""
 
     def __repr__(self) -> str:
         return (
@@ -80,9 +107,10 @@ class RequestHead:
 def no_request() -> RequestHead:
     """Stands for the head of bytes that are no request: of nothing, from nobody, and nothing may follow."""
     head = RequestHead()
-    head.method = head.target = head.host = head.kept = b""
+    head.method = head.target = head.host = head.kept = head.passed_on = head.client_id = b""
+    head.credential = None
     head.http11 = True
-    head.keep_alive = head.chunked = False
+    head.keep_alive = head.chunked = head.dot_segments = False
     head.length = 0
     head.fields = {}
     return head
@@ -91,7 +119,7 @@ def no_request() -> RequestHead:
 class ResponseHead:
     """A response's head, understood. `length` is None when Content-Length does not frame the body."""
 
-    __slots__ = ("chunked", "fields", "keep_alive", "kept", "length", "reason", "status")
+    __slots__ = ("chunked", "fields", "keep_alive", "kept", "length", "passed_on", "reason", "status")
 
     status: int
     reason: bytes
@@ -100,6 +128,8 @@ class ResponseHead:
     length: int | None
     fields: dict[bytes, bytes]
     kept: bytes
+    passed_on: bytes
+    """What goes on to the client: status line, `kept`, Content-Length; each line but the first begun with CRLF."""
 
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status} length={self.length} chunked={self.chunked}>"
@@ -132,7 +162,26 @@ def parse_request(data: bytes, end: int, max_fields: int) -> RequestHead:
     head.length = _length(fields) or 0
     _resolve_target(head)
     head.keep_alive, head.kept = _connection(fields, head.http11, head.kept)
+    head.passed_on = b"\r\nhost: %b%b%b" % (head.host, head.kept, _framing(head, fields))
+    authorization = fields.get(b"authorization")
+    head.credential = bearer_digest(authorization)
+    if authorization is not None:
+        fields[b"authorization"] = text_digest(authorization)
+    head.client_id = _client_id_line(fields)
+    head.dot_segments = _DOT_SEGMENT.search(head.target.partition(b"?")[0]) is not None
     return head
+
+
+def _framing(head: RequestHead, fields: dict[bytes, bytes]) -> bytes:
+    if head.chunked:
+        return b"\r\ntransfer-encoding: chunked"
+    return b"\r\ncontent-length: %d" % head.length if b"content-length" in fields else b""
+
+
+def _client_id_line(fields: dict[bytes, bytes]) -> bytes:
+    value = fields.get(b"x-ms-client-request-id")
+    echoed = _NOT_IN_CLIENT_ID.sub(b"", value)[:MAX_CLIENT_ID] if value else b""
+    return b"x-ms-client-request-id: %b\r\n" % echoed if echoed else b""
 
 
 def parse_response(data: bytes, end: int) -> ResponseHead:
@@ -147,9 +196,17 @@ def parse_response(data: bytes, end: int) -> ResponseHead:
     parts = _RESPONSE_FIELDS.split(data[match.start(4) - 2 : end - 4])
     head.kept = b"".join(parts[::3])
     fields = head.fields = _fields(parts)
-    head.chunked = _is_chunked(fields, http11=True)
+    # RFC 9112 section 6.1, RFC 9110 section 8.6: 204 is framed by nothing, and must not say that it is
+    head.chunked = _is_chunked(fields, http11=True) and head.status != 204
     head.length = _length(fields)
-    head.keep_alive, head.kept = _connection(fields, minor == b"1", head.kept)
+    http11 = minor == b"1"
+    persists, head.kept = _connection(fields, http11, head.kept)
+    # RFC 9112 section 6.1: an HTTP/1.0 sender that says chunked may not know what it says; the connection ends with it
+    head.keep_alive = persists and (http11 or not head.chunked)
+    # azureml-fe answers 502 for a model's 500; every other status passes through
+    start = b"%d %b" % (head.status, head.reason) if head.status != 500 else b"502 Bad Gateway"
+    length = b"\r\ncontent-length: %d" % head.length if head.length is not None and head.status != 204 else b""
+    head.passed_on = b"HTTP/1.1 %b%b%b" % (start, head.kept, length)
     return head
 
 
@@ -193,7 +250,7 @@ def _length(fields: dict[bytes, bytes]) -> int | None:
     if value is None:
         return None
     value = value.rstrip(b" \t")
-    if not _DIGITS.fullmatch(value):
+    if not value.isdigit() or len(value) > _MAX_DIGITS:
         raise MalformedMessage("Content-Length is not a number of bytes")
     return int(value)
 
@@ -208,13 +265,13 @@ def _resolve_target(head: RequestHead) -> None:
     host = host.rstrip(b" \t")
     target = head.target
     if target[:1] != b"/":
-        absolute = _AUTHORITY.fullmatch(target)
+        absolute = _ABSOLUTE.fullmatch(target)
         if absolute is None:
             raise MalformedMessage("the request target is neither a path nor an http URL")
         # the authority in the target replaces what Host says; an empty path is "/"
-        host, rest = absolute.groups()
+        host, rest = absolute.groups(default=b"")
         head.target = rest if rest[:1] == b"/" else b"/" + rest
-    if not _HOST.fullmatch(host):
+    if host.translate(None, _IN_HOST):
         raise MalformedMessage("header Host is not a host name")
     head.host = host
 
@@ -224,10 +281,19 @@ def _connection(fields: dict[bytes, bytes], http11: bool, kept: bytes) -> tuple[
     value = fields.get(b"connection")
     if value is None:
         return http11, kept
+    if value == b"keep-alive":  # what nearly all who say something say
+        return True, kept
     options = {option.strip(b" \t") for option in value.lower().split(b",")}
-    for option in options - _CONNECTION_OPTIONS:
-        kept = re.sub(rb"\r\n(?i:" + re.escape(option) + rb"):[^\r]*", b"", kept)
-        fields.pop(option, None) if option not in _ONCE else None
+    if named := options - _CONNECTION_OPTIONS:
+        kept = _without(kept, named)
+        for name in named - _ONCE:
+            fields.pop(name, None)
     if b"close" in options:
         return False, kept
     return http11 or b"keep-alive" in options, kept
+
+
+def _without(kept: bytes, names: set[bytes]) -> bytes:
+    """`kept` without the lines of these fields; one pass, however many names a hostile Connection lists."""
+    lines = kept.split(b"\r\n")
+    return b"\r\n".join(line for line in lines if line.partition(b":")[0].lower() not in names)

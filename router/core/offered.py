@@ -39,6 +39,7 @@ class OfferedLoad:
     def refused(self, client: object, now: float) -> None:
         self._refused_at[client] = now
         self._refused_at.move_to_end(client)
+        self._forget(now)  # also where no autoscaler asks: nothing may grow with the clients that gave up
 
     def gone(self, client: object) -> None:
         """The client closed its connection: it waits for nothing any more."""
@@ -55,9 +56,12 @@ class OfferedLoad:
 
     def retrying(self, now: float) -> int:
         """Clients refused within RETRY_MEMORY_S that have not come back yet."""
+        self._forget(now)
+        return len(self._refused_at)
+
+    def _forget(self, now: float) -> None:
         while self._refused_at:
             client, refused_at = next(iter(self._refused_at.items()))
             if now - refused_at <= RETRY_MEMORY_S:
                 break
             del self._refused_at[client]
-        return len(self._refused_at)

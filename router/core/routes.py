@@ -7,7 +7,7 @@ Rules (contract, section 4): a host that an endpoint claims forwards every path;
 `/api/v1/service/<endpoint>/<rest>`, where `<endpoint>` is `<name>.<namespace>`, or the bare name in the default
 namespace. `score` is rewritten to the picked version's scoring path, any other rest to `/<rest>`; the query goes along.
 The path is matched as the bytes the client sent, never decoded, so routing and forwarding see the same path; a path
-with dot segments, plain or percent-encoded, could mean another path to the model and is refused.
+with dot segments, plain or percent-encoded, could mean another path to the model and is refused (`head.dot_segments`).
 
 Pure; `router.serving` builds tables, `router.proxy.exchange` asks them.
 """
@@ -24,7 +24,6 @@ from router.core.traffic import Split
 from router.errors import Outcome
 
 SERVICE_PREFIX: Final = b"/api/v1/service/"
-_DOT_SEGMENT: Final = re.compile(rb"(?i:/(?:\.|%2e){1,2}(?:[/?]|$))")
 
 
 class Credentials(Protocol):
@@ -150,11 +149,7 @@ class EndpointRoute:
         self.versions = {version.encode(): route for version, route in versions.items()}
         self.unpicked = unpicked_route(name, recorder)
         self._split = split
-        self._sticky = (
-            re.compile(rb"\r\n(?i:" + re.escape(sticky_header.encode()) + rb"):[ \t]*([^\r]*)")
-            if sticky_header
-            else None
-        )
+        self._sticky = _FieldOf(sticky_header) if sticky_header else None
 
     def pick(self, head: RequestHead, u: float) -> VersionRoute | None:
         """The version that the request pins, else its sticky value's, else the percentiles' for `u` in [0, 1).
@@ -164,9 +159,26 @@ class EndpointRoute:
         pinned = head.fields.get(b"azureml-model-deployment")
         if pinned is not None:
             return self.versions.get(pinned.rstrip(b" \t"))
-        if self._sticky is not None and (value := self._sticky.search(head.kept)):
-            return self._split.pick_sticky(value[1].rstrip(b" \t"))
+        if self._sticky is not None and (value := self._sticky.value(head)) is not None:
+            return self._split.pick_sticky(value)
         return self._split.pick(u)
+
+
+class _FieldOf:
+    """Finds one field in heads, whether the router reads it anyway (`fields`) or only passes it on (`kept`)."""
+
+    __slots__ = ("_line", "_name")
+
+    def __init__(self, name: str) -> None:
+        self._name = name.lower().encode()
+        self._line = re.compile(rb"\r\n(?i:" + re.escape(self._name) + rb"):[ \t]*([^\r]*)")
+
+    def value(self, head: RequestHead) -> bytes | None:
+        value = head.fields.get(self._name)
+        if value is None:
+            line = self._line.search(head.kept)
+            value = line[1] if line else None
+        return value if value is None else value.rstrip(b" \t")
 
 
 class RouteTable:
@@ -206,16 +218,9 @@ class RouteTable:
         return len(set(self._by_name.values()))
 
 
-def has_dot_segment(target: bytes) -> bool:
-    """Whether a segment of the path is `.` or `..`, plain or percent-encoded."""
-    if b"/." not in target and b"/%2" not in target:
-        return False
-    return _DOT_SEGMENT.search(target.partition(b"?")[0]) is not None
-
-
 def _host_name(host: bytes) -> bytes:
     """Lower case, without port and final dot."""
     name, colon, port = host.rpartition(b":")
-    if colon and port.isdigit():
+    if colon and (port.isdigit() or not port):
         host = name
     return host.lower().rstrip(b".")

@@ -61,7 +61,7 @@ class SlotTable(Generic[U]):
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._replicas: dict[str, Replica[U]] = {}
-        # _levels[h]: the available replicas that hold h slots, longest there first; the last level is full
+        # _levels[h]: the available replicas that hold h slots, longest there first; from _capacity on they are full
         self._levels: list[OrderedDict[Replica[U], None]] = [OrderedDict() for _ in range(capacity + 1)]
         self._lowest = 0
         self.total = 0
@@ -120,18 +120,20 @@ class SlotTable(Generic[U]):
         elif replica.retired and not replica.held:
             self._forget(replica)
 
-    def can_pass_on(self, slot: Slot[U]) -> bool:
-        """Whether a slot about to be given back may go to somebody else at once."""
+    def can_pass_on(self, slot: Slot[U], holder: object) -> bool:
+        """Whether the slot that `holder` is about to give back may go to somebody else at once. Raises SlotMisuse."""
+        self._check(slot, holder)
         replica = slot.replica
         return replica.available and replica.held <= replica.capacity
 
     def add(self, id: str, upstream: U) -> Replica[U]:
-        """A ready replica. One that was retired and still runs requests comes back with them, and with its upstream."""
+        """A ready replica. One that was retired and still runs requests comes back with them, reached by `upstream`."""
         replica = self._replicas.get(id)
         if replica is None:
             replica = self._replicas[id] = Replica(id, upstream, self._capacity)
         elif replica.available:
             raise ValueError(f"replica {id} is there already")
+        replica.upstream = upstream  # whoever retired it has closed the one before
         replica.retired = False
         replica.emptied = None
         self.readmit(replica)
@@ -173,12 +175,9 @@ class SlotTable(Generic[U]):
             wanted = max(0, capacity - replica.held)
             replica.free[wanted:] = []
             replica.free.extend(Slot(replica) for _ in range(wanted - len(replica.free)))
-        levels = max([capacity, *(replica.held for replica in self._replicas.values())])
-        self._levels = [OrderedDict() for _ in range(levels + 1)]
+        # nobody holds more or fewer slots than before, so every replica stays in its level, and in its place there
+        self._levels.extend(OrderedDict() for _ in range(capacity + 1 - len(self._levels)))
         self._lowest = 0
-        for replica in self._replicas.values():
-            if replica.available:
-                self._levels[replica.held][replica] = None
 
     def get(self, id: str) -> Replica[U] | None:
         return self._replicas.get(id)

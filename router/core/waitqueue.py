@@ -1,4 +1,4 @@
-"""The queue of one version: first come, first served, each with a deadline, at most `bound` of them.
+"""The queue of one version: first come, first served, each with a deadline. Its bound is `Limits.queue_length`.
 
 Invariants: waiters leave in the order in which they came, except those that went away or whose deadline passed; nobody
 whose deadline has passed is served. Membership, leaving and the next one are O(1).

@@ -13,11 +13,14 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
+import struct
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from router.core.framing import BodyReader, ChunkedBody, LengthBody
-from router.core.heads import RequestHead, no_request, parse_request, refuse_early
+from router.core.heads import RequestHead, no_request, refuse_early
 from router.errors import MalformedMessage, Outcome
 from router.proxy import rewriting
 from router.proxy.deadlines import Deadline
@@ -26,6 +29,9 @@ from router.proxy.exchange import Exchange
 if TYPE_CHECKING:
     from router.core.offered import OfferedLoad
     from router.proxy.plane import DataPlane
+
+_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER, on and for 0 s
+_EMPTY_LINES: Final = re.compile(rb"\A(?:\r\n)++")
 
 
 class Downstream(asyncio.Protocol):
@@ -106,7 +112,7 @@ class Downstream(asyncio.Protocol):
         self.plane.closed(self)
         if self.exchange is not None:
             self.exchange.client_gone()
-        self.deadline.clear()
+        self.deadline.close()
         if self.refused_by is not None:
             self.refused_by.gone(self)
 
@@ -143,16 +149,18 @@ class Downstream(asyncio.Protocol):
 
     def _read_request(self, data: bytes) -> None:
         """Begins one request, or keeps the bytes until its head is complete. Bytes beyond it stay in the buffer."""
+        plane = self.plane
         try:
-            end = self._find_head(data)
-            if end is None:
+            end = data.find(b"\r\n\r\n") + 4
+            if end < 4 or end > plane.limits.head_bytes or data[:2] == b"\r\n":
+                self._without_head(data)
                 return
-            head = parse_request(data, end, self.plane.limits.header_lines)
+            head = plane.memo.understand(data, end)
         except MalformedMessage as error:
             self._refuse(error)
             return
         self._in_head = False
-        exchange = self.exchange = Exchange(self.plane, self, head)
+        exchange = self.exchange = Exchange(plane, self, head)
         if head.chunked:
             self._body = ChunkedBody()
         elif len(data) - end < head.length:
@@ -167,25 +175,20 @@ class Downstream(asyncio.Protocol):
         if self.body_pending and end < len(data):
             self.data_received(data[end:])
 
-    def _find_head(self, data: bytes) -> int | None:
-        """Just past the head's empty line; None, with the bytes kept, while it is not complete."""
+    def _without_head(self, data: bytes) -> None:
+        """Keeps the bytes of a head that is not complete; raises MalformedMessage when it cannot become one."""
         limits = self.plane.limits
-        if data[:2] == b"\r\n":  # RFC 9112 section 2.2: an empty line before the request is ignored
-            data = data[2:]
-            if data:
-                self._buffer += data
-            return None
-        end = data.find(b"\r\n\r\n") + 4
-        if end > limits.head_bytes or (end < 4 and len(data) > limits.head_bytes):
+        if data[:2] == b"\r\n":
+            # RFC 9112 section 2.2: empty lines before the request are ignored; all at once, or each would cost a copy
+            self._buffer += _EMPTY_LINES.sub(b"", data, 1)
+            return
+        if len(data) > limits.head_bytes:
             raise MalformedMessage(f"the head is larger than {limits.head_bytes} bytes", Outcome.HEAD_TOO_LARGE)
-        if end >= 4:
-            return end
         refuse_early(data)
         if not self._in_head:
             self._in_head = True
             self.deadline.set(self.plane.now() + limits.head_s)
         self._buffer += data
-        return None
 
     def _feed_body(self, body: BodyReader, data: bytes) -> None:
         exchange = self.exchange
@@ -214,7 +217,7 @@ class Downstream(asyncio.Protocol):
         self.exchange = None
         if self.body_pending:
             self._linger()
-        elif not keep_alive:
+        elif not keep_alive or (self.plane.draining and not self._buffer):  # even if its head promised more
             self._close()
         else:
             self.deadline.set(self.plane.now() + self.plane.limits.idle_s)
@@ -233,10 +236,15 @@ class Downstream(asyncio.Protocol):
         self._update_reading()
 
     def drain(self) -> None:
-        if self.exchange is None:
+        if self.exchange is None and not self._discarding:  # who is reading a refusal has little time left anyway
             self._close()
 
     def abort(self) -> None:
+        self.transport.abort()
+
+    def cut(self) -> None:
+        """Breaks off an answer that ends with the connection: by a reset, since a plain end would look like its own."""
+        self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self.transport.abort()
 
     # -- ends -------------------------------------------------------------------------------------------------------

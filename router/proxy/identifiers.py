@@ -13,11 +13,8 @@ from collections.abc import Callable
 from typing import Final
 
 _TRACEPARENT: Final = re.compile(
-    rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[\x21-\x7e]*)?"
+    rb"(?!ff|00.{54})[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-[\x21-\x7e]*)?"
 )
-_NOT_IN_CLIENT_ID: Final = re.compile(rb"[^A-Za-z0-9_-]+")
-MAX_CLIENT_ID: Final = 40
-"""Characters of x-ms-client-request-id that are kept, as Azure's front end does."""
 
 
 class RequestIds:
@@ -39,12 +36,7 @@ class RequestIds:
 
         A new one is marked as sampled, which leaves the decision to the model's own sampler, as if nobody stood before.
         """
-        if received is not None and _TRACEPARENT.fullmatch(received):
+        if received is not None and _TRACEPARENT.fullmatch(received := received.rstrip(b" \t")):
             return received
         suffix = request_id[24:]
         return b"00-%b%b-%b%b-01" % (self._trace_prefix, suffix, self._trace_prefix[:4], suffix)
-
-
-def client_request_id(value: bytes) -> bytes:
-    """The caller's own id, cut to what may be echoed; may be empty."""
-    return _NOT_IN_CLIENT_ID.sub(b"", value)[:MAX_CLIENT_ID]

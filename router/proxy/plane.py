@@ -9,9 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network
-from typing import TYPE_CHECKING
+from math import inf
+from typing import TYPE_CHECKING, Final
 
+from router.core.headmemo import HeadMemo
+from router.core.heads import parse_request
 from router.core.routes import RefusalRecorder, RouteTable, unpicked_route
 from router.proxy.deadlines import TICK_S, DeadlineWheel
 from router.proxy.identifiers import RequestIds
@@ -19,6 +23,10 @@ from router.proxy.identifiers import RequestIds
 if TYPE_CHECKING:
     from router.proxy.downstream import Downstream
     from router.proxy.exchange import Exchange
+
+
+MEMO: Final = 1024
+"""Heads of requests that a worker remembers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,7 @@ class DataPlane:
         self.nowhere = unpicked_route("", unrouted)
         self.access_log = access_log
         self.trusted_proxies = trusted_proxies
+        self.memo = HeadMemo(partial(parse_request, max_fields=limits.header_lines), MEMO)
         self.routes = RouteTable()
         self.draining = False
         self.connections: set[Downstream] = set()
@@ -108,4 +117,5 @@ class DataPlane:
         self._alarm = None
         now = self.now()
         for deadline in self.wheel.advance(now):
-            deadline.on_due(now)
+            if deadline.at == inf:  # unless one before it has ended its request, and it stands for something else now
+                deadline.on_due(now)

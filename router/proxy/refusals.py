@@ -28,7 +28,7 @@ def body_too_large(limit_bytes: int) -> str:
 
 
 def scoring_timeout(version: VersionRoute) -> str:
-    return f"the model gave no whole answer within scoringTimeoutMs ({version.scoring_timeout_s * 1000:g})"
+    return f"the model gave no whole answer within scoringTimeoutMs ({version.scoring_timeout_s * 1000:.0f})"
 
 
 def for_load(version: VersionRoute, outcome: Outcome) -> str:
@@ -39,10 +39,10 @@ def for_load(version: VersionRoute, outcome: Outcome) -> str:
     who = f"version {version.name} of endpoint {version.endpoint}"
     match outcome:
         case Outcome.QUEUE_TIMEOUT:
-            return f"{who} had no free replica within maxQueueWaitMs ({limits.queue_wait_s * 1000:g}): {numbers}"
+            return f"{who} had no free replica within maxQueueWaitMs ({limits.queue_wait_s * 1000:.0f}): {numbers}"
         case Outcome.QUEUE_FULL:
             return f"{who} has maxQueueLength ({limits.queue_length}) requests waiting: {numbers}"
         case _ if admission.expecting:
-            return f"{who} got no replica within coldStartTimeoutMs ({limits.cold_start_s * 1000:g}): {numbers}"
+            return f"{who} got no replica within coldStartTimeoutMs ({limits.cold_start_s * 1000:.0f}): {numbers}"
         case _:
             return f"{who} has no ready replica and none is on its way: {numbers}"

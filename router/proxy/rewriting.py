@@ -12,53 +12,36 @@ from __future__ import annotations
 from typing import Final
 
 from router.core.heads import RequestHead, ResponseHead
-from router.proxy.identifiers import client_request_id
 
 CLOSE: Final = b"connection: close\r\n"
+CHUNKED: Final = b"\r\ntransfer-encoding: chunked"
 KEEP_ALIVE_10: Final = b"connection: keep-alive\r\n"
 
 
 def request_head(head: RequestHead, path: bytes, forwarded: bytes, request_id: bytes, traceparent: bytes) -> bytes:
     """What the replica gets. `forwarded` is the x-forwarded lines, each begun with CRLF."""
-    return b"%b %b HTTP/1.1\r\nhost: %b%b%b%b\r\n%b%btraceparent: %b\r\n\r\n" % (
+    return b"%b %b HTTP/1.1%b%b\r\nx-request-id: %b\r\nx-ms-request-id: %b\r\n%btraceparent: %b\r\n\r\n" % (
         head.method,
         path,
-        head.host,
-        head.kept,
-        _request_framing(head),
+        head.passed_on,
         forwarded,
-        id_lines(request_id),
-        client_id_line(head),
+        request_id,
+        request_id,
+        head.client_id,
         traceparent,
     )
 
 
-def response_head(
-    head: ResponseHead, framing: bytes, version: bytes, request_id: bytes, client_id: bytes, last: bytes
-) -> bytes:
-    """What the client gets. `framing` and `version` are lines begun with CRLF; `client_id` and `last` end with it."""
-    # azureml-fe answers 502 for a model's 500; every other status passes through
-    start = b"%d %b" % (head.status, head.reason) if head.status != 500 else b"502 Bad Gateway"
-    return b"HTTP/1.1 %b%b%b%b\r\n%b%b%b\r\n" % (
-        start,
-        head.kept,
-        framing,
+def response_head(head: ResponseHead, chunked: bool, version: bytes, request_id: bytes, last: bytes) -> bytes:
+    """What the client gets. `version` is a line begun with CRLF, `last` more lines, each ended with it."""
+    return b"%b%b%b\r\nx-request-id: %b\r\nx-ms-request-id: %b\r\n%b\r\n" % (
+        head.passed_on,
+        CHUNKED if chunked else b"",
         version,
-        id_lines(request_id),
-        client_id,
+        request_id,
+        request_id,
         last,
     )
-
-
-def response_framing(head: ResponseHead, http11: bool, until_close: bool) -> bytes:
-    """How the body is framed for the client. HTTP/1.0 knows no chunks: there the connection's end is the body's."""
-    if head.status == 204:  # RFC 9110 section 8.6: no Content-Length
-        return b""
-    if head.length is not None:
-        return b"\r\ncontent-length: %d" % head.length
-    if http11 and (head.chunked or until_close):
-        return b"\r\ntransfer-encoding: chunked"
-    return b""
 
 
 def chunk(data: bytes, last: bool) -> bytes:
@@ -80,18 +63,3 @@ def forwarded_by_trusted(head: RequestHead, peer: bytes, scheme: bytes) -> bytes
 
 def id_lines(request_id: bytes) -> bytes:
     return b"x-request-id: %b\r\nx-ms-request-id: %b\r\n" % (request_id, request_id)
-
-
-def client_id_line(head: RequestHead) -> bytes:
-    """The caller's own id, as far as it may be echoed."""
-    value = head.fields.get(b"x-ms-client-request-id")
-    if value is None:
-        return b""
-    echoed = client_request_id(value)
-    return b"x-ms-client-request-id: %b\r\n" % echoed if echoed else b""
-
-
-def _request_framing(head: RequestHead) -> bytes:
-    if head.chunked:
-        return b"\r\ntransfer-encoding: chunked"
-    return b"\r\ncontent-length: %d" % head.length if b"content-length" in head.fields else b""

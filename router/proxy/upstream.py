@@ -15,13 +15,16 @@ import asyncio
 from typing import Final, Protocol, cast
 
 from router.core.framing import BodyReader, ChunkedBody, LengthBody, UntilCloseBody
-from router.core.heads import ResponseHead, parse_response, refuse_early
+from router.core.headmemo import HeadMemo
+from router.core.heads import RequestHead, ResponseHead, parse_response, refuse_early
 from router.errors import MalformedMessage
 
 CONNECT_TIMEOUT_S: Final = 1.0
 """Twice what the KEDA interceptor waits for; a replica is in the same cluster or on the same machine."""
 IDLE_S: Final = 55.0
 """An idle connection older than this is not used again; below the 60 s after which many servers drop it."""
+MEMO: Final = 64
+"""Heads that are remembered per replica: its answers of one second differ in length alone."""
 MAX_HEAD: Final = 256 * 1024
 """Bytes of a response's head. Models are trusted more than clients; still nothing is unbounded."""
 
@@ -29,9 +32,8 @@ MAX_HEAD: Final = 256 * 1024
 class ResponseSink(Protocol):
     """Who waits for a response: the exchange. All calls are synchronous."""
 
-    method: bytes
-    decodes_chunks: bool
-    """Whether the client cannot take chunked coding (HTTP/1.0)."""
+    head: RequestHead
+    """Of the request: what an answer means depends on it."""
 
     def connected(self, connection: UpstreamConnection) -> None: ...
     def connect_failed(self, error: Exception) -> None: ...
@@ -48,6 +50,7 @@ class Upstream:
     def __init__(self, loop: asyncio.AbstractEventLoop, host: str, port: int) -> None:
         self.host = host
         self.port = port
+        self.memo = HeadMemo(parse_response, MEMO)
         self.idle: list[UpstreamConnection] = []
         self._loop = loop
         self._opening: set[asyncio.Task[None]] = set()
@@ -216,22 +219,30 @@ class UpstreamConnection(asyncio.Protocol):
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
-        end = data.find(b"\r\n\r\n") + 4
-        if end < 4:
-            if len(data) > MAX_HEAD:
-                raise MalformedMessage("the response's head is too large")
-            refuse_early(data)
-            self._buffer = data
-            return
-        head = parse_response(data, end)
-        if head.status < 200:
-            self._interim(sink, head, data, end)
-            return
+        while (end := data.find(b"\r\n\r\n") + 4) >= 4:
+            head = self.upstream.memo.understand(data, end)
+            if head.status >= 200:
+                self._begin_response(sink, head, data, end)
+                return
+            self._pass_interim(sink, head, data[:end])
+            data = data[end:]
+        if len(data) > MAX_HEAD:
+            raise MalformedMessage("the response's head is too large")
+        refuse_early(data)
+        self._buffer = data
+
+    def _pass_interim(self, sink: ResponseSink, head: ResponseHead, raw: bytes) -> None:
+        """RFC 9110 section 15.2: a proxy passes 1xx on; 101 answers an upgrade, and none was asked for."""
+        if head.status == 101:
+            raise MalformedMessage("the replica switched protocols unasked")
+        sink.interim(raw)
+
+    def _begin_response(self, sink: ResponseSink, head: ResponseHead, data: bytes, end: int) -> None:
         self.reusable = self.reusable and head.keep_alive
-        if sink.method == b"HEAD" or head.status in (204, 304):
+        if sink.head.method == b"HEAD" or head.status in (204, 304):
             self._complete(sink, head, b"", data[end:])
         elif head.chunked:
-            self._begin_body(sink, head, ChunkedBody(sink.decodes_chunks), data[end:])
+            self._begin_body(sink, head, ChunkedBody(decode=not sink.head.http11), data[end:])
         elif head.length is None:
             self.reusable = False
             self._begin_body(sink, head, UntilCloseBody(), data[end:])
@@ -239,14 +250,6 @@ class UpstreamConnection(asyncio.Protocol):
             self._complete(sink, head, data[end : end + head.length], data[end + head.length :])
         else:
             self._begin_body(sink, head, LengthBody(head.length), data[end:])
-
-    def _interim(self, sink: ResponseSink, head: ResponseHead, data: bytes, end: int) -> None:
-        """RFC 9110 section 15.2: a proxy passes 1xx on; 101 answers an upgrade, and none was asked for."""
-        if head.status == 101:
-            raise MalformedMessage("the replica switched protocols unasked")
-        sink.interim(data[:end])
-        if self.sink is sink and end < len(data):
-            self._read_head(sink, data[end:])
 
     def _complete(self, sink: ResponseSink, head: ResponseHead, body: bytes, beyond: bytes) -> None:
         if beyond:

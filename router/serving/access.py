@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from router.proxy.exchange import Exchange
-from router.proxy.identifiers import client_request_id
 from router.telemetry.access_log import AccessEntry, AccessLog
 
 
@@ -20,7 +19,7 @@ def access_recorder(access_log: AccessLog) -> Callable[[Exchange, float], None]:
 
 def _entry(exchange: Exchange, now: float) -> AccessEntry:
     head = exchange.head
-    client_id = client_request_id(head.fields.get(b"x-ms-client-request-id", b""))
+    client_id = head.client_id.partition(b": ")[2].rstrip()
     total_s = now - exchange.started
     upstream_s, queue_s = exchange.upstream_s, exchange.queue_s
     return AccessEntry(
@@ -29,7 +28,7 @@ def _entry(exchange: Exchange, now: float) -> AccessEntry:
         endpoint=exchange.version.endpoint,
         version=exchange.version.name,
         replica=exchange.replica,
-        method=exchange.method.decode(),
+        method=head.method.decode(),
         path=head.target,
         status=exchange.code,
         outcome=exchange.outcome,

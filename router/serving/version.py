@@ -25,7 +25,6 @@ from router.serving.support import uses_tls
 from router.telemetry.counters import ScaleEvents, VersionMetrics
 from router.telemetry.source import VersionLoad
 
-
 LOOK_S: Final = 0.02
 """How often a version that is to go looks whether requests still wait for it."""
 
@@ -75,8 +74,9 @@ class LiveVersion:
     async def close(self, drain_s: float) -> None:
         """Ends the replicas when no request waits or runs any more, or after `drain_s`."""
         until = self._around.now() + drain_s
-        while self._admission.queued and self._around.now() < until:
-            await asyncio.sleep(LOOK_S)  # rare and short; nobody else has to be told when a queue is empty
+        # looked at now and then: rare, short, and nobody else has to be told when a queue is empty
+        while self._admission.queued and self._around.now() < until:  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_S)
         await self._replicas.close(max(0.0, until - self._around.now()))
 
     @property

@@ -8,6 +8,7 @@ from types import MappingProxyType
 import pytest
 
 from autoscaler.loop import AutoscalerLoop
+from router.core.credentials import bearer_digest
 from router.core.heads import RequestHead, no_request
 from router.core.routes import RouteTable
 from router.discovery.ports import Ports
@@ -128,7 +129,7 @@ async def test_a_version_that_stays_keeps_its_counts_and_queue(fleet):
 async def test_who_is_admitted(fleet, tables, mode, keys, credential, admitted):
     fleet.apply(configuration(mode=mode, keys=keys))
     endpoint, _ = tables[-1].find(request("/api/v1/service/digits/score"))
-    assert endpoint.credentials.admits(credential) is admitted
+    assert endpoint.credentials.admits(bearer_digest(credential)) is admitted
 
 
 async def test_what_has_no_effect_is_said(fleet, caplog):

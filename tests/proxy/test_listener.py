@@ -1,0 +1,59 @@
+"""The data port: bound before it is served, and closed without touching the connections that stand."""
+
+import asyncio
+import socket
+
+import pytest
+
+from router.proxy.listener import bind
+from tests.fakes.changes import BOUND_S
+from tests.fakes.client import Client
+from tests.fakes.wire import request
+from tests.proxy.house import House
+
+
+def test_port_0_picks_a_free_one():
+    with bind("127.0.0.1", 0) as one, bind("127.0.0.1", 0) as other:
+        assert 0 < one.getsockname()[1] != other.getsockname()[1]
+
+
+def test_a_port_that_is_taken_is_refused_by_name():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OSError, match=f"cannot listen on 127.0.0.1:{port}: "):
+            bind("127.0.0.1", port)
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 on this machine")
+def test_an_ipv6_host_is_bound_as_such():
+    with bind("::1", 0) as bound:
+        assert bound.family == socket.AF_INET6
+
+
+async def test_after_stop_nobody_new_gets_in_and_who_is_in_stays(house: House):
+    replica = await house.replica()
+    house.serve(replica)
+    client = await house.client()
+    assert (await client.ask(request(body=b"1"))).body == b"42"
+    house.listener.stop()
+    await asyncio.sleep(0)
+    with pytest.raises(ConnectionRefusedError):
+        await Client.connect(house.port)
+    assert (await client.ask(request(body=b"2"))).body == b"42"
+    assert await house.counted(2) == [("blue", "ok", 200)] * 2
+
+
+async def test_stop_before_start_and_twice_does_nothing(house: House):
+    house.listener.stop()
+    house.listener.stop()
+
+
+async def test_many_connections_at_once_are_all_accepted(house: House):
+    replica = await house.replica()
+    house.serve(replica)
+    async with asyncio.timeout(BOUND_S):
+        clients = await asyncio.gather(*(house.client() for _ in range(300)))
+        answers = await asyncio.gather(*(client.ask(request("GET", "/healthz")) for client in clients))
+    assert {answer.body for answer in answers} == {b'{"status":"ok"}'}
+    assert house.ended == []
+    assert replica.connections == 0
