@@ -157,6 +157,14 @@ class Admission(Generic[W, U]):
         self._slots.readmit(replica)
         return self._serve_waiting(now)
 
+    def readmit_all_if_none(self, now: float) -> Sequence[Grant[W, U]]:
+        """After a retirement: where only ejected replicas are left, trying them is better than refusing everybody."""
+        if self._slots.total:
+            return NOTHING
+        for replica in self._slots:
+            self._slots.readmit(replica)
+        return self._serve_waiting(now)
+
     def apply(self, limits: Limits, now: float) -> Sequence[Grant[W, U]]:
         """Other settings, from now on; who waits keeps the deadline it was given."""
         self._limits = limits

@@ -99,7 +99,9 @@ class Downstream(asyncio.Protocol):
             self._update_reading()
         elif self._buffer:
             self._buffer += data
-            self._pump()
+            # an unfinished head is looked at only where it may end or break: else each byte would cost all before it
+            if b"\n" in data or len(self._buffer) > self.plane.limits.head_bytes:
+                self._pump()
         else:
             self._read_request(data)
             if self._buffer:

@@ -197,10 +197,10 @@ class Exchange:
             self._body = b""
             client.update_reading()
 
-    def interim(self, head: bytes) -> None:
+    def interim(self, head: ResponseHead) -> None:
         """A 1xx of the model; HTTP/1.0 clients do not know them."""
         if self.head.http11:
-            self._client.transport.write(head)
+            self._client.transport.write(head.passed_on + b"\r\n\r\n")
 
     def response(self, head: ResponseHead, body: bytes, done: bool, until_close: bool) -> None:
         """The model's answer: its head and what has come of its body."""
@@ -353,6 +353,8 @@ class Exchange:
             self._client.transport.write(health)
             self._phase = DONE  # not a request for any model: it is not counted
             self._client.exchange_ended(self._keep_alive)
+        elif self._plane.draining:
+            self.refuse(Outcome.DRAINING, refusals.DRAINING)
         else:
             self.refuse(Outcome.NOT_FOUND, refusals.NO_ENDPOINT)
 

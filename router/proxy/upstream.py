@@ -37,7 +37,7 @@ class ResponseSink(Protocol):
 
     def connected(self, connection: UpstreamConnection) -> None: ...
     def connect_failed(self, error: Exception) -> None: ...
-    def interim(self, head: bytes) -> None: ...
+    def interim(self, head: ResponseHead) -> None: ...
     def response(self, head: ResponseHead, body: bytes, done: bool, until_close: bool) -> None: ...
     def response_body(self, data: bytes, done: bool) -> None: ...
     def response_failed(self, reason: str) -> None: ...
@@ -224,18 +224,18 @@ class UpstreamConnection(asyncio.Protocol):
             if head.status >= 200:
                 self._begin_response(sink, head, data, end)
                 return
-            self._pass_interim(sink, head, data[:end])
+            self._pass_interim(sink, head)
             data = data[end:]
         if len(data) > MAX_HEAD:
             raise MalformedMessage("the response's head is too large")
         refuse_early(data)
         self._buffer = data
 
-    def _pass_interim(self, sink: ResponseSink, head: ResponseHead, raw: bytes) -> None:
+    def _pass_interim(self, sink: ResponseSink, head: ResponseHead) -> None:
         """RFC 9110 section 15.2: a proxy passes 1xx on; 101 answers an upgrade, and none was asked for."""
         if head.status == 101:
             raise MalformedMessage("the replica switched protocols unasked")
-        sink.interim(raw)
+        sink.interim(head)
 
     def _begin_response(self, sink: ResponseSink, head: ResponseHead, data: bytes, end: int) -> None:
         self.reusable = self.reusable and head.keep_alive

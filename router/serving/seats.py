@@ -31,12 +31,14 @@ class Seats:
         perform(self._admission.add_replica(replica, Upstream(self._loop, host, port), now), now)
 
     def retire(self, replica: str) -> None:
-        left = self._leaving[replica] = asyncio.Event()
-        retired = self._admission.retire_replica(replica, emptied=left.set)
+        retired = self._admission.retire_replica(replica, emptied=lambda: self._left(replica))
         if retired is None:
-            left.set()
-        else:
-            retired.upstream.close()
+            return
+        retired.upstream.close()
+        if retired.held:
+            self._leaving[replica] = asyncio.Event()
+        now = self._now()
+        perform(self._admission.readmit_all_if_none(now), now)
 
     def held(self, replica: str) -> int:
         found = self._admission.replica(replica)
@@ -46,7 +48,11 @@ class Seats:
         left = self._leaving.get(replica)
         if left is not None:
             await left.wait()
-            self._leaving.pop(replica, None)
+
+    def _left(self, replica: str) -> None:
+        left = self._leaving.pop(replica, None)
+        if left is not None:
+            left.set()
 
     def expect(self, coming: bool) -> None:
         self._coming = coming

@@ -229,6 +229,18 @@ def test_a_replica_that_left_and_came_back_has_no_past():
     assert version.connect_failed(version.replica("x"), 0.0) == pytest.approx(0.1)
 
 
+def test_when_only_ejected_replicas_are_left_they_are_tried():
+    version, held = full("x", "y")
+    x, y = (slot.replica for slot in held)
+    version.connect_failed(x, 0.0)
+    version.release(held[0], 0, 0.0)
+    version.enqueue("a", "client", 0.0)
+    assert version.readmit_all_if_none(0.1) == ()  # y is left
+    version.retire_replica(y.id)
+    assert told(version.readmit_all_if_none(0.1)) == [("a", True)]
+    assert version.total == 1
+
+
 def test_an_ejection_that_ends_serves_those_who_wait():
     version, held = full("x", "y")
     x = held[0].replica
@@ -461,6 +473,11 @@ class RandomSchedules(RuleBasedStateMachine):
             seat.available, seat.retired = False, True
             if not seat.held:
                 del self.seats[id]
+        grants = self.version.readmit_all_if_none(self.now)
+        if not self._available():
+            for seat in self.seats.values():
+                seat.available = not seat.retired
+        self._obey(grants)
 
     @precondition(lambda self: self.seats)
     @rule(data=st.data())

@@ -386,6 +386,18 @@ async def test_a_head_that_drips_does_not_move_its_deadline(open_house: OpenHous
     assert await house.counted() == [("", "request_timeout", 408)]
 
 
+async def test_a_head_that_drips_past_the_limit_costs_no_time(house: House):
+    client = await house.client()
+    await client.send(b"GET / HTTP/1.1\r\nX: " + b"x" * 60_000)
+    await house.caught_up()
+    connection, started = house.connection_of(client), house.now()
+    for _ in range(6000):
+        connection.data_received(b"x")  # a segment each, which the kernel would join
+    assert house.now() - started < 0.5  # looking at all of it each time takes many times that
+    error_of(await client.answer(), 431, "head_too_large")
+    assert await house.counted() == [("", "head_too_large", 431)]
+
+
 async def test_a_body_that_does_not_come_in_time(house: House):
     replica = await house.replica(echo)
     house.serve(replica, scoring_timeout_s=0.05)
