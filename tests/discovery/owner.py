@@ -20,6 +20,7 @@ STUB = Path(__file__).with_name("model_stub.py")
 class Roster:
     def __init__(self, wished: int) -> None:
         self._left = wished
+        self._reading = asyncio.Lock()  # two threads in one readline could lose a line between them
 
     def add(self, replica: str, host: str, port: int, tls: bool) -> None:
         self._left -= 1
@@ -34,7 +35,8 @@ class Roster:
 
     async def emptied(self, replica: str) -> None:
         print("draining", flush=True)
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
+        async with self._reading:
+            await asyncio.get_running_loop().run_in_executor(None, sys.stdin.readline)
 
     def expect(self, coming: bool) -> None:
         pass
