@@ -37,7 +37,8 @@ check: $(SETUP)
 	$(BIN)/lint-imports
 
 bench: $(SETUP)
-	@$(BIN)/python -m bench
+	@$(BIN)/python -m bench --heads fresh
+	@$(BIN)/python -m bench --heads repeated
 
 format: $(SETUP)
 	$(BIN)/ruff check --fix .
