@@ -50,12 +50,16 @@ _ONCE: Final = frozenset(
 _MAX_DIGITS: Final = 18
 """Of a Content-Length: far above any limit, far below what any integer type overflows at."""
 _CONNECTION_OPTIONS: Final = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b""})
+_DOT, _PERCENT = b".%"
 _DOT_SEGMENT: Final = re.compile(rb"(?i:/(?:\.|%2e){1,2}(?:[/#]|$))")
 _NOT_IN_CLIENT_ID: Final = re.compile(rb"[^A-Za-z0-9_-]+")
 MAX_CLIENT_ID: Final = 40
 """Characters of x-ms-client-request-id that are kept, as Azure's front end does."""
 _ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#@]+)([/?#].*)?", re.DOTALL)
 _IN_HOST: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~!$&'()*+,;=%:[]-"
+
+
+_lower: Final = bytes.lower
 
 
 class RequestHead:
@@ -180,7 +184,7 @@ def parse_request(data: bytes, end: int, max_fields: int) -> RequestHead:
 
 def has_dot_segment(target: bytes) -> bool:
     """Whether a segment of the path is `.` or `..`, plain or percent-encoded."""
-    if b"/." not in target and b"/%2" not in target:
+    if _DOT not in target and _PERCENT not in target:
         return False
     return _DOT_SEGMENT.search(target.partition(b"?")[0]) is not None
 
@@ -218,7 +222,7 @@ def parse_response(data: bytes, end: int) -> ResponseHead:
 
 def _fields(parts: list[bytes]) -> dict[bytes, bytes]:
     """Names and values out of a split; trailing white space is left to whoever compares a value."""
-    fields = dict(zip(map(bytes.lower, parts[1::3]), parts[2::3], strict=True))
+    fields = dict(zip(map(_lower, parts[1::3]), parts[2::3]))  # noqa: B905  a split gives as many values as names
     if len(fields) * 3 + 1 != len(parts):
         fields = _combine_repeated(parts)
     return fields
@@ -253,7 +257,8 @@ def _length(fields: dict[bytes, bytes]) -> int | None:
     value = fields.get(b"content-length")
     if value is None:
         return None
-    value = value.rstrip(b" \t")
+    if not value.isdigit():
+        value = value.rstrip(b" \t")
     if not value.isdigit() or len(value) > _MAX_DIGITS:
         raise MalformedMessage("Content-Length is not a number of bytes")
     return int(value)
