@@ -162,7 +162,8 @@ class Watchlist:
 
     def _learn(self, address: Address, watch: _Watch, verdict: Verdict) -> None:
         before = watch.health
-        held = sum(subscriber.held(address) for subscriber in watch.subscribers) if before.ready else 0
+        asked = before.ready and verdict is Verdict.SILENT  # else it does not matter, and thousands may have subscribed
+        held = sum(subscriber.held(address) for subscriber in watch.subscribers) if asked else 0
         watch.health = judge(before, verdict, held)
         self._ready += watch.health.ready - before.ready
         if watch.health.ready != before.ready:
