@@ -37,8 +37,8 @@ check: $(SETUP)
 	$(BIN)/lint-imports
 
 bench: $(SETUP)
-	@$(BIN)/python -m bench --heads fresh
 	@$(BIN)/python -m bench --heads repeated
+	@$(BIN)/python -m bench --heads fresh
 
 format: $(SETUP)
 	$(BIN)/ruff check --fix .
