@@ -196,12 +196,6 @@ class Admission(Generic[W, U]):
     def queued(self) -> int:
         return len(self._queue)
 
-    def utilization(self) -> float:
-        """(in flight + queued) / (total replicas × slots); with no replica, 1 as soon as anything waits."""
-        demand = self.in_flight + self.queued
-        room = self.total * self._limits.slots
-        return demand / room if room else float(demand > 0)
-
     def _refuse(self, client: object, outcome: Outcome, now: float) -> Refused:
         self.load.refused(client, now)
         return Refused(outcome)

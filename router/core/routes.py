@@ -15,7 +15,7 @@ Pure; `router.serving` builds tables, `router.proxy.exchange` asks them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from router.core.admission import Admission, Limits
@@ -206,13 +206,6 @@ class RouteTable:
             return None
         route = self._by_name.get(target[len(SERVICE_PREFIX) : slash])
         return None if route is None else (route, target[slash:])
-
-    def claims(self, host: bytes) -> bool:
-        """Whether an endpoint answers every path on this host."""
-        return _host_name(host) in self._by_host
-
-    def endpoints(self) -> Iterable[EndpointRoute]:
-        return set(self._by_name.values())
 
     def __len__(self) -> int:
         return len(set(self._by_name.values()))

@@ -1,6 +1,6 @@
 """Answers of the router itself: the JSON error body of the contract's section 5, and the health answer.
 
-Pure; called by `router.proxy.exchange` and `router.proxy.downstream`.
+Pure; called by `router.proxy.exchange`.
 """
 
 from __future__ import annotations

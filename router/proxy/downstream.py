@@ -96,7 +96,7 @@ class Downstream(asyncio.Protocol):
             return
         elif self.exchange is not None or self._write_blocked:
             self._buffer += data
-            self._update_reading()
+            self.update_reading()
         elif self._buffer:
             self._buffer += data
             # an unfinished head is looked at only where it may end or break: else each byte would cost all before it
@@ -147,7 +147,7 @@ class Downstream(asyncio.Protocol):
                     break  # an incomplete head
         finally:
             self._pumping = False
-        self._update_reading()
+        self.update_reading()
 
     def _read_request(self, data: bytes) -> None:
         """Begins one request, or keeps the bytes until its head is complete. Bytes beyond it stay in the buffer."""
@@ -205,7 +205,7 @@ class Downstream(asyncio.Protocol):
             self._buffer += beyond
         if exchange is not None:
             exchange.body(passed, body.done, body.received)
-        self._update_reading()
+        self.update_reading()
 
     # -- for the exchange -------------------------------------------------------------------------------------------
 
@@ -226,7 +226,7 @@ class Downstream(asyncio.Protocol):
             if self._buffer:
                 self._pump()
             elif self._paused:
-                self._update_reading()
+                self.update_reading()
 
     def forwarded_lines(self, head: RequestHead) -> bytes:
         """The x-forwarded lines for a request on this connection."""
@@ -235,7 +235,19 @@ class Downstream(asyncio.Protocol):
         return self._forwarded + head.host
 
     def update_reading(self) -> None:
-        self._update_reading()
+        """Reads while somebody can take what comes; stopping is what makes the client wait."""
+        if self._discarding:
+            wanted = True
+        elif self._body is not None and self.exchange is not None:
+            wanted = self.exchange.wants_body
+        else:
+            wanted = len(self._buffer) <= self.plane.limits.buffer_bytes
+        if wanted == self._paused and not self.transport.is_closing():
+            self._paused = not wanted
+            if wanted:
+                self.transport.resume_reading()
+            else:
+                self.transport.pause_reading()
 
     def drain(self) -> None:
         if self.exchange is None and not self._discarding:  # who is reading a refusal has little time left anyway
@@ -261,7 +273,7 @@ class Downstream(asyncio.Protocol):
         self._discard(self.plane.limits.linger_s)
         if not self.transport.is_closing() and self.transport.can_write_eof():
             self.transport.write_eof()
-        self._update_reading()
+        self.update_reading()
 
     def _close(self) -> None:
         """Closes once the client has taken what is written; not for ever, should it not read."""
@@ -286,21 +298,6 @@ class Downstream(asyncio.Protocol):
             self.transport.abort()
         else:
             self._close()
-
-    def _update_reading(self) -> None:
-        """Reads while somebody can take what comes; stopping is what makes the client wait."""
-        if self._discarding:
-            wanted = True
-        elif self._body is not None and self.exchange is not None:
-            wanted = self.exchange.wants_body
-        else:
-            wanted = len(self._buffer) <= self.plane.limits.buffer_bytes
-        if wanted == self._paused and not self.transport.is_closing():
-            self._paused = not wanted
-            if wanted:
-                self.transport.resume_reading()
-            else:
-                self.transport.pause_reading()
 
     def _is_trusted(self) -> bool:
         try:

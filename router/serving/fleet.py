@@ -16,7 +16,7 @@ from autoscaler.loop import AutoscalerLoop
 from router.core.credentials import KeyRing, Nobody, NoCredentials
 from router.core.routes import Credentials, EndpointRoute, RouteTable
 from router.core.traffic import Split
-from router.model.rules import shares
+from router.model.rules import default_version, shares
 from router.model.spec import EndpointKey, ScoringEndpoint
 from router.serving.support import limitations
 from router.serving.version import LiveVersion, Surroundings
@@ -144,13 +144,11 @@ class Fleet:
         for name, version in live.versions.items():
             version.traffic_percentile = percentiles.get(name, 0.0)
         routes = {name: version.route for name, version in live.versions.items()}
-        default = next((v.name for v in spec.versions if v.is_default), None)
-        fallback = default or next(v.name for v in spec.versions if not v.is_mirror)
         return EndpointRoute(
             name=live.label,
             credentials=_credentials(endpoint, keys),
             versions=routes,
-            split=Split(routes, percentiles, fallback),
+            split=Split(routes, percentiles, default_version(spec.versions).name),
             recorder=live.metrics,
             sticky_header=spec.sticky.header if spec.sticky else None,
         )

@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from router.core.admission import Admission, Limits, Queued, Refused
 from router.core.offered import RETRY_MEMORY_S
 from router.errors import Outcome, SlotMisuse
+from router.telemetry.source import VersionLoad
 
 
 def admission(*replicas, **limits):
@@ -253,23 +254,30 @@ def test_an_ejection_that_ends_serves_those_who_wait():
 # -- numbers -----------------------------------------------------------------------------------------------------------
 
 
+def utilization(version):
+    """As the metrics page has it, of these numbers."""
+    slots = version.total * version.limits.slots
+    load = VersionLoad(version.busy, version.total, slots, version.in_flight, version.queued, None, 100.0)
+    return load.utilization
+
+
 def test_utilization_is_demand_by_room():
     version = admission("x", "y", slots=2)
-    assert version.utilization() == 0.0
+    assert utilization(version) == 0.0
     version.acquire("a", "client", 0.0)
-    assert version.utilization() == 0.25
+    assert utilization(version) == 0.25
     for n in range(4):
         if version.acquire(n, "client", 0.0) is None:
             version.enqueue(n, "client", 0.0)
-    assert version.utilization() == 1.25
+    assert utilization(version) == 1.25
 
 
 def test_utilization_without_replicas_is_all_or_nothing():
     version = admission()
-    assert version.utilization() == 0.0
+    assert utilization(version) == 0.0
     version.expecting = True
     version.enqueue("a", "client", 0.0)
-    assert version.utilization() == 1.0
+    assert utilization(version) == 1.0
 
 
 def test_what_is_refused_is_load_as_well():
@@ -526,7 +534,7 @@ class RandomSchedules(RuleBasedStateMachine):
         assert version.total == len(available)
         assert version.busy == sum(seat.held > 0 for seat in available)
         demand, room = len(self.holding) + len(self.waiting), len(available) * self.limits.slots
-        assert version.utilization() == (demand / room if room else float(demand > 0))
+        assert utilization(version) == demand / max(1, room)
 
     @invariant()
     def every_slot_has_its_one_holder(self):

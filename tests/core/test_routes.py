@@ -84,7 +84,7 @@ def test_one_of_ten_thousand(table, n):
 
 
 def test_every_one_of_them(table):
-    assert len(table) == len(set(table.endpoints())) == COUNT
+    assert len(table) == COUNT
     for n in range(COUNT):
         name = f"e{n}" if n % 2 else f"e{n}.team"
         assert found(table, b"/api/v1/service/%b/x" % name.encode()) == (name, b"/x")
@@ -146,7 +146,6 @@ def test_the_rest_of_the_path_is_what_the_client_sent(table, target, rest):
     ],
 )
 def test_a_host_in_all_its_spellings_forwards_every_path(table, host):
-    assert table.claims(host)
     assert found(table, b"/healthz", host=host) == ("e1", b"/healthz")
     assert found(table, b"/api/v1/service/e3/score", host=host) == ("e1", b"/api/v1/service/e3/score")
 
@@ -156,7 +155,6 @@ def test_a_host_in_all_its_spellings_forwards_every_path(table, host):
     [b"", b"example.com", b"x.e1.example.com", b"e1.example.com:http", b"e1.example.com:80:80", b"[::1]:80", b":80"],
 )
 def test_other_hosts_claim_nothing(table, host):
-    assert not table.claims(host)
     assert found(table, b"/api/v1/service/e1/score", host=host) == ("e1", b"/score")
 
 
@@ -174,7 +172,6 @@ def test_the_target_decides_where_it_names_a_host(table):
 def test_an_empty_table_finds_nothing():
     table = RouteTable()
     assert table.find(get(b"/api/v1/service/e1/score")) is None
-    assert not table.claims(b"")
     assert len(table) == 0
 
 
