@@ -20,6 +20,7 @@ from bench.work import ANSWER, BLUE_PERCENTILE, CONNECTIONS, ENDPOINT, KEY, PATH
 from router.core.admission import Admission, Limits
 from router.core.credentials import KeyRing
 from router.core.heads import parse_request, parse_response
+from router.core.limits import ClientLimits
 from router.core.routes import EndpointRoute, RouteTable, VersionRoute
 from router.core.traffic import Split
 from router.errors import Outcome
@@ -28,7 +29,7 @@ from router.proxy.deadlines import Deadline, DeadlineWheel
 from router.proxy.downstream import Downstream
 from router.proxy.exchange import Exchange
 from router.proxy.identifiers import RequestIds
-from router.proxy.plane import ClientLimits, DataPlane
+from router.proxy.plane import DataPlane
 from router.proxy.upstream import Upstream, UpstreamConnection
 from router.telemetry.counters import EndpointMetrics, VersionMetrics
 from router.telemetry.histogram import DURATION_BOUNDS, Histogram

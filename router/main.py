@@ -16,6 +16,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from typing import Final
 
 from autoscaler.loop import AutoscalerLoop
 from router import __version__
@@ -30,7 +31,7 @@ from router.model.problems import ConfigurationRefused
 from router.proxy.exchange import Exchange
 from router.proxy.identifiers import RequestIds
 from router.proxy.listener import Listener, bind
-from router.proxy.plane import ClientLimits, DataPlane
+from router.proxy.plane import DataPlane
 from router.serving.access import access_recorder
 from router.serving.fleet import Fleet
 from router.serving.replicas import Premises
@@ -44,6 +45,9 @@ from router.telemetry.exposition import Exposition
 from router.telemetry.log_file import LogFile
 
 log = logging.getLogger("maitre")
+
+LAST_CALL_S: Final = 1.0
+"""For so long after SIGTERM a connection between requests may begin one more: it may be on its way already."""
 
 
 class Health:
@@ -105,7 +109,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
         recorder.attach(fleet)
         plane = DataPlane(
             loop,
-            ClientLimits(),
+            settings.limits,
             now=now,
             draw=random.random,
             ids=RequestIds(random.getrandbits),
@@ -145,7 +149,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
 
 async def drain(plane: DataPlane, seconds: float, hurry: asyncio.Event) -> None:
     """Lets running requests finish, for `seconds` at most or until `hurry`; then cuts what is left."""
-    plane.drain()
+    plane.drain(min(LAST_CALL_S, seconds / 2))
     ends = [asyncio.create_task(wait, name="drain") for wait in (plane.emptied(), hurry.wait())]  # noqa: TID251
     await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
     for end in ends:

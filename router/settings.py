@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
+from router.core.limits import ClientLimits
+
 
 def default_state_dir() -> Path:
     """XDG_STATE_HOME/maitre, which is ~/.local/state/maitre where nothing else is said (XDG Base Directory 0.8)."""
@@ -35,6 +37,8 @@ class Settings:
     """A file, or `-` for standard output; None: no access log."""
     dev_test: bool = False
     """Count, never scale."""
+    limits: ClientLimits = field(default_factory=ClientLimits)
+    """Of what clients may do, on the data port."""
     drain_seconds: float = 30.0
     """How long running requests may take at the end of a replica or of the router."""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()

@@ -12,7 +12,11 @@ from typing import Annotated
 
 import typer
 
+from router.core.limits import ClientLimits
 from router.settings import Settings, default_state_dir
+
+LIMITS = ClientLimits()
+"""What holds where no option says otherwise."""
 
 
 class LogLevel(StrEnum):
@@ -43,6 +47,24 @@ DevTest = Annotated[bool, typer.Option(help="Count, but never scale.", envvar="M
 DrainSeconds = Annotated[
     float, typer.Option(min=0, help="How long running requests may take at the end.", envvar="MAITRE_DRAIN_SECONDS")
 ]
+MaxHeadBytes = Annotated[int, typer.Option(min=1024, help="Of a request's head.", envvar="MAITRE_MAX_HEAD_BYTES")]
+MaxHeaders = Annotated[int, typer.Option(min=1, help="Header lines of a request.", envvar="MAITRE_MAX_HEADERS")]
+MaxBodyBytes = Annotated[int, typer.Option(min=0, help="Of a request's body.", envvar="MAITRE_MAX_BODY_BYTES")]
+MaxConnections = Annotated[int, typer.Option(min=1, help="Of clients, per worker.", envvar="MAITRE_MAX_CONNECTIONS")]
+HeadTimeout = Annotated[
+    float, typer.Option(min=0.1, help="Seconds for a request's head.", envvar="MAITRE_HEAD_TIMEOUT")
+]
+IdleTimeout = Annotated[
+    float, typer.Option(min=0.1, help="Seconds between requests of a client.", envvar="MAITRE_IDLE_TIMEOUT")
+]
+TunnelIdleTimeout = Annotated[
+    float,
+    typer.Option(min=0.1, help="Seconds without a byte on a WebSocket.", envvar="MAITRE_TUNNEL_IDLE_TIMEOUT"),
+]
+MinRate = Annotated[
+    int,
+    typer.Option(min=0, help="Bytes per second that a body must come, an answer be taken.", envvar="MAITRE_MIN_RATE"),
+]
 TrustedProxies = Annotated[
     list[str] | None,
     typer.Option(help="CIDR; x-forwarded-* from there is kept. Repeatable.", envvar="MAITRE_TRUSTED_PROXIES"),
@@ -62,6 +84,14 @@ def serve(
     dev_test: DevTest = False,
     drain_seconds: DrainSeconds = 30.0,
     trusted_proxies: TrustedProxies = None,
+    max_head_bytes: MaxHeadBytes = LIMITS.head_bytes,
+    max_headers: MaxHeaders = LIMITS.header_lines,
+    max_body_bytes: MaxBodyBytes = LIMITS.body_bytes,
+    max_connections: MaxConnections = LIMITS.connections,
+    head_timeout: HeadTimeout = LIMITS.head_s,
+    idle_timeout: IdleTimeout = LIMITS.idle_s,
+    tunnel_idle_timeout: TunnelIdleTimeout = LIMITS.tunnel_idle_s,
+    min_rate: MinRate = LIMITS.rate,
 ) -> None:
     """Route, authenticate, split, queue and scale: the router and autoscaler on this machine."""
     _check_workers(workers)
@@ -75,6 +105,16 @@ def serve(
         log_level=log_level.value,
         access_log=access_log,
         dev_test=dev_test,
+        limits=ClientLimits(
+            head_bytes=max_head_bytes,
+            header_lines=max_headers,
+            body_bytes=max_body_bytes,
+            connections=max_connections,
+            head_s=head_timeout,
+            idle_s=idle_timeout,
+            tunnel_idle_s=tunnel_idle_timeout,
+            rate=min_rate,
+        ),
         drain_seconds=drain_seconds,
         trusted_proxies=tuple(_network(text) for text in trusted_proxies or ()),
     )

@@ -75,6 +75,8 @@ class Admission(Generic[W, U]):
         self.load = OfferedLoad()
         self.expecting = False
         """Whether a replica is on its way, so that waiting for the first one makes sense."""
+        self.tunnels = 0
+        """How many of the slots in use are held by upgraded connections; the data plane counts them."""
 
     # -- requests ---------------------------------------------------------------------------------------------------
 

@@ -79,6 +79,7 @@ class RequestHead:
         "method",
         "passed_on",
         "target",
+        "upgrade",
     )
 
     method: bytes
@@ -100,6 +101,8 @@ class RequestHead:
     """Whether a segment of the path is `.` or `..`, plain or percent-encoded, so that it could mean another path."""
     client_id: bytes
     """The line x-ms-client-request-id as far as it may be echoed, ended with CRLF; else empty."""
+    upgrade: bytes
+    """The protocols that the client asks to switch to and that the replica is told of; else empty."""
 
     def __repr__(self) -> str:
         return (
@@ -110,7 +113,7 @@ class RequestHead:
 def no_request() -> RequestHead:
     """Stands for the head of bytes that are no request: of nothing, from nobody, and nothing may follow."""
     head = RequestHead()
-    head.method = head.target = head.host = head.kept = head.passed_on = head.client_id = b""
+    head.method = head.target = head.host = head.kept = head.passed_on = head.client_id = head.upgrade = b""
     head.credential = None
     head.http11 = True
     head.keep_alive = head.chunked = head.dot_segments = False
@@ -122,7 +125,7 @@ def no_request() -> RequestHead:
 class ResponseHead:
     """A response's head, understood. `length` is None when Content-Length does not frame the body."""
 
-    __slots__ = ("chunked", "fields", "keep_alive", "kept", "length", "passed_on", "reason", "status")
+    __slots__ = ("chunked", "fields", "keep_alive", "kept", "length", "passed_on", "reason", "status", "upgrade")
 
     status: int
     reason: bytes
@@ -133,6 +136,8 @@ class ResponseHead:
     kept: bytes
     passed_on: bytes
     """What goes on to the client: status line, `kept`, Content-Length; each line but the first begun with CRLF."""
+    upgrade: bytes
+    """Of a 101: the protocol that the replica speaks from here on; else empty."""
 
     def __repr__(self) -> str:
         return f"<ResponseHead {self.status} length={self.length} chunked={self.chunked}>"
@@ -169,6 +174,9 @@ def parse_request(data: bytes, end: int, max_fields: int) -> RequestHead:
         framing = b"\r\ntransfer-encoding: chunked"
     else:
         framing = b"\r\ncontent-length: %d" % head.length if b"content-length" in fields else b""
+    head.upgrade = _upgrade(head, fields) if b"upgrade" in fields else b""
+    if head.upgrade:
+        framing += b"\r\nconnection: upgrade\r\nupgrade: " + head.upgrade
     head.passed_on = b"\r\nhost: %b%b%b" % (head.host, head.kept, framing)
     authorization = fields.get(b"authorization")
     if authorization is None:
@@ -215,7 +223,11 @@ def parse_response(data: bytes, end: int) -> ResponseHead:
     head.keep_alive = persists and (http11 or not head.chunked)
     # azureml-fe answers 502 for a model's 500; every other status passes through
     start = b"%d %b" % (head.status, head.reason) if head.status != 500 else b"502 Bad Gateway"
-    length = b"\r\ncontent-length: %d" % head.length if head.length is not None and head.status != 204 else b""
+    bodiless = head.status == 204 or head.status < 200  # RFC 9110 section 8.6: these bear no Content-Length
+    length = b"" if head.length is None or bodiless else b"\r\ncontent-length: %d" % head.length
+    head.upgrade = fields.get(b"upgrade", b"").rstrip(b" \t") if head.status == 101 else b""
+    if head.upgrade:
+        length = b"\r\nconnection: upgrade\r\nupgrade: " + head.upgrade
     head.passed_on = b"HTTP/1.1 %b%b%b" % (start, head.kept, length)
     return head
 
@@ -283,6 +295,20 @@ def _resolve_target(head: RequestHead) -> None:
     if host.translate(None, _IN_HOST):
         raise MalformedMessage("header Host is not a host name")
     head.host = host
+
+
+def _upgrade(head: RequestHead, fields: dict[bytes, bytes]) -> bytes:
+    """What the client may switch to (RFC 9110 section 7.8).
+
+    Connection must name the field, and HTTP/1.0 knows no upgrade. Ignored, as a server may: with a body, because where
+    it ends and the other protocol begins would be a matter of opinion; and h2c, because requests inside such a tunnel
+    would reach the model without their credential or path ever being looked at.
+    """
+    options = fields.get(b"connection", b"").lower().split(b",")
+    if not head.http11 or head.chunked or head.length or b"upgrade" not in [option.strip(b" \t") for option in options]:
+        return b""
+    protocols = [protocol.strip(b" \t") for protocol in fields[b"upgrade"].split(b",")]
+    return b", ".join(protocol for protocol in protocols if protocol and protocol.lower() != b"h2c")
 
 
 def _connection(fields: dict[bytes, bytes], http11: bool, kept: bytes) -> tuple[bool, bytes]:

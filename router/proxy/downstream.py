@@ -6,6 +6,7 @@ while one is under way (pipelining) wait as bytes and are answered in order.
 Invariants:
 - at most one exchange at a time; its request's body goes to it and nobody else, exactly to its end;
 - the connection has one deadline, whose meaning follows from its state: idle, in a head, closing, or the exchange's;
+  how fast bytes have to move is `router.proxy.pace`'s business, which has its own;
 - after an answer given before the request's body was read, the connection is not used again: the rest of the body is
   read and dropped for a while, so that the client sees the answer instead of a reset (RFC 9112 section 9.6).
 """
@@ -19,12 +20,13 @@ import struct
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, cast
 
-from router.core.framing import BodyReader, ChunkedBody, LengthBody
+from router.core.framing import BodyReader, ChunkedBody, LengthBody, UntilCloseBody
 from router.core.heads import RequestHead, no_request, refuse_early
 from router.errors import MalformedMessage, Outcome
-from router.proxy import rewriting
+from router.proxy import refusals, rewriting
 from router.proxy.deadlines import Deadline
 from router.proxy.exchange import Exchange
+from router.proxy.pace import Pace
 
 if TYPE_CHECKING:
     from router.core.offered import OfferedLoad
@@ -43,18 +45,19 @@ class Downstream(asyncio.Protocol):
         "_discarding",
         "_forwarded",
         "_in_head",
-        "_paused",
+        "_pace",
         "_pumping",
         "_unread",
-        "_write_blocked",
         "deadline",
         "exchange",
+        "paused",
         "peer",
         "plane",
         "refused_by",
         "scheme",
         "transport",
         "trusted",
+        "write_blocked",
     )
 
     transport: asyncio.Transport
@@ -69,10 +72,13 @@ class Downstream(asyncio.Protocol):
         self._body: BodyReader | None = None
         self._in_head = False
         self._discarding = False
-        self._paused = False
+        self._pace: Pace | None = None  # made when first needed
         self._pumping = False
         self._unread = False  # bytes that are no request may lie behind the present one
-        self._write_blocked = False
+        self.paused = False
+        """Whether the router has stopped reading from this client."""
+        self.write_blocked = False
+        """Whether the client takes less than is written to it."""
 
     # -- asyncio.Protocol -------------------------------------------------------------------------------------------
 
@@ -86,15 +92,15 @@ class Downstream(asyncio.Protocol):
             self.peer.encode(),
             self.scheme,
         )
-        self.plane.opened(self)
         self.deadline.set(self.plane.now() + self.plane.limits.idle_s)
+        self.plane.opened(self)
 
     def data_received(self, data: bytes) -> None:
         if self._body is not None:
             self._feed_body(self._body, data)
         elif self._discarding:
             return
-        elif self.exchange is not None or self._write_blocked:
+        elif self.exchange is not None or self.write_blocked:
             self._buffer += data
             self.update_reading()
         elif self._buffer:
@@ -115,16 +121,21 @@ class Downstream(asyncio.Protocol):
         if self.exchange is not None:
             self.exchange.client_gone()
         self.deadline.close()
+        if self._pace is not None:
+            self._pace.close()
         if self.refused_by is not None:
             self.refused_by.gone(self)
 
     def pause_writing(self) -> None:
-        self._write_blocked = True
+        self.write_blocked = True
+        self._keep_pace()
         if self.exchange is not None:
             self.exchange.client_blocked(True)
 
     def resume_writing(self) -> None:
-        self._write_blocked = False
+        self.write_blocked = False
+        if self._pace is not None:
+            self._pace.taken()
         if self.exchange is not None:
             self.exchange.client_blocked(False)
         elif self._buffer:
@@ -138,7 +149,7 @@ class Downstream(asyncio.Protocol):
             return
         self._pumping = True
         try:
-            while self._buffer and self.exchange is None and not (self._discarding or self._write_blocked):
+            while self._buffer and self.exchange is None and not (self._discarding or self.write_blocked):
                 before = len(self._buffer)
                 data = bytes(self._buffer)
                 self._buffer.clear()
@@ -176,6 +187,8 @@ class Downstream(asyncio.Protocol):
         exchange.begin(b"", False)
         if self.body_pending and end < len(data):
             self.data_received(data[end:])
+        if self.unread_body is not None:
+            self._keep_pace()
 
     def _without_head(self, data: bytes) -> None:
         """Keeps the bytes of a head that is not complete; raises MalformedMessage when it cannot become one."""
@@ -210,9 +223,30 @@ class Downstream(asyncio.Protocol):
     # -- for the exchange -------------------------------------------------------------------------------------------
 
     @property
+    def unread_body(self) -> BodyReader | None:
+        """The reader of the present request's body, until its end; a tunnel is none."""
+        return None if isinstance(self._body, UntilCloseBody) else self._body
+
+    @property
     def body_pending(self) -> bool:
         """Whether input is left behind which the connection cannot go on: unread body, or no request."""
-        return self._body is not None or self._unread
+        return self._unread or self.unread_body is not None
+
+    def tunnel(self) -> None:
+        """The present request was an upgrade: all that the client sends from here on goes to the replica."""
+        self._body = UntilCloseBody()
+        if self._buffer:
+            early = bytes(self._buffer)
+            self._buffer.clear()
+            self._feed_body(self._body, early)
+
+    def sends_too_slowly(self) -> None:
+        if self.exchange is not None:
+            self.exchange.body_too_slow()
+
+    def takes_too_slowly(self) -> None:
+        """Like a client that has left: it holds a slot and memory for an answer that it does not take."""
+        self.transport.abort()
 
     def exchange_ended(self, keep_alive: bool) -> None:
         """The exchange's answer is written, all of it. `keep_alive` is what its head told the client."""
@@ -225,7 +259,7 @@ class Downstream(asyncio.Protocol):
             self.deadline.set(self.plane.now() + self.plane.limits.idle_s)
             if self._buffer:
                 self._pump()
-            elif self._paused:
+            elif self.paused:
                 self.update_reading()
 
     def forwarded_lines(self, head: RequestHead) -> bytes:
@@ -242,16 +276,26 @@ class Downstream(asyncio.Protocol):
             wanted = self.exchange.wants_body
         else:
             wanted = len(self._buffer) <= self.plane.limits.buffer_bytes
-        if wanted == self._paused and not self.transport.is_closing():
-            self._paused = not wanted
+        if wanted == self.paused and not self.transport.is_closing():
+            self.paused = not wanted
             if wanted:
+                self.plane.departures.unwatch(self)
                 self.transport.resume_reading()
             else:
                 self.transport.pause_reading()
+                self.plane.departures.watch(self)
+                if self._pace is not None:
+                    self._pace.excuse()
 
-    def drain(self) -> None:
+    def _keep_pace(self) -> None:
+        if self._pace is None:
+            self._pace = Pace(self)
+        self._pace.watch()
+
+    def drain(self, last_call: float) -> None:
+        """A request that begins until `last_call` (monotonic seconds) is still served, as the connection's last."""
         if self.exchange is None and not self._discarding:  # who is reading a refusal has little time left anyway
-            self._close()
+            self.deadline.set(min(self.deadline.at, last_call))
 
     def abort(self) -> None:
         self.transport.abort()
@@ -291,10 +335,12 @@ class Downstream(asyncio.Protocol):
             self.transport.abort()
         elif self.exchange is not None:
             self.exchange.deadline_passed(now)
+        elif self._in_head and self.plane.draining:
+            self._refuse(MalformedMessage(refusals.DRAINING, Outcome.DRAINING))
         elif self._in_head:
             limit = self.plane.limits.head_s
             self._refuse(MalformedMessage(f"the head did not arrive within {limit:g} s", Outcome.REQUEST_TIMEOUT))
-        elif self._write_blocked:
+        elif self.write_blocked:
             self.transport.abort()
         else:
             self._close()

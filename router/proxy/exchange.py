@@ -5,13 +5,13 @@
       ├─► _wait ─► granted ─┐                              the version's queue
       ▼                     ▼
     _reach ─────────► connected ─► _forward ─► response ─► response_body … ─► _finish
-      ▲                    │            │
-      └── connect_failed ◄─┘            └── response_failed ─► once more, or an error
+      ▲                    │            ├─► switched ─► a tunnel both ways … ─► _finish
+      └── connect_failed ◄─┘            └─► response_failed ─► once more, or an error
 
 Invariants:
 - it ends exactly once, in `_finish`, with one outcome; whatever comes later is dropped;
 - it holds at most one slot, and `_finish` gives it back, whatever happened: answer, error, time-out, client gone;
-- it is tried again at most once, and only while no byte of a response has come and its body is at hand in full;
+- it is tried again at most once, only while no byte of a response has come and all that came of its body is at hand;
 - once the response's head is written, an error can only cut the connection, so that the client can tell.
 
 One exchange belongs to one `Downstream`; all calls come from the event loop, none waits. Before a version is picked,
@@ -45,10 +45,11 @@ class Phase(IntEnum):
     CONNECTING = 2
     FORWARDED = 3
     RESPONDING = 4
-    DONE = 5
+    TUNNELLED = 5
+    DONE = 6
 
 
-NEW, QUEUED, CONNECTING, FORWARDED, RESPONDING, DONE = Phase  # found in half the time on the hot path
+NEW, QUEUED, CONNECTING, FORWARDED, RESPONDING, TUNNELLED, DONE = Phase  # found in half the time on the hot path
 
 
 WHOLE: Final = (Outcome.OK, Outcome.MODEL_ERROR)
@@ -126,7 +127,7 @@ class Exchange:
             return self._unrouted()
         endpoint, self._rest = found
         self.version = endpoint.unpicked
-        if plane.draining:
+        if plane.draining and self.started >= plane.last_call:
             return self.refuse(Outcome.DRAINING, refusals.DRAINING)
         if head.dot_segments:
             return self.refuse(Outcome.BAD_REQUEST, refusals.DOT_SEGMENTS)
@@ -191,10 +192,9 @@ class Exchange:
         traceparent = self._plane.ids.traceparent(self.request_id, head.fields.get(b"traceparent"))
         path = self.version.path_for(self._rest)
         rewritten = rewriting.request_head(head, path, client.forwarded_lines(head), self.request_id, traceparent)
-        self._resendable = self._body_done
+        self._resendable = True
         connection.send(self, rewritten + self._body)
         if not self._body_done:
-            self._body = b""
             client.update_reading()
 
     def interim(self, head: ResponseHead) -> None:
@@ -207,6 +207,7 @@ class Exchange:
         now = self._plane.now()
         http11 = self.head.http11
         self._phase = RESPONDING
+        self._body = b""  # it cannot be sent again now
         self.outcome = Outcome.MODEL_ERROR if head.status == 500 else Outcome.OK
         self.code = 502 if head.status == 500 else head.status
         self.bytes_out = len(body)
@@ -232,6 +233,27 @@ class Exchange:
             self._client.transport.write(data)
         if done:
             self._finish(self.outcome, self.code, now)
+        elif self._phase is TUNNELLED:
+            self._tunnel_moved(now)
+
+    def switched(self, head: ResponseHead, data: bytes) -> None:
+        """The model agreed to another protocol: from here on the two connections are one tunnel, which keeps the slot.
+
+        It ends with either connection, or when nothing passes in either direction for too long.
+        """
+        now = self._plane.now()
+        self._phase = TUNNELLED
+        self.outcome, self.code = Outcome.OK, head.status
+        self.bytes_out = len(data)
+        self._keep_alive, self._rechunk, self._cut_by_close = False, False, True
+        self.version.admission.tunnels += 1
+        switching = rewriting.response_head(head, False, self.version.header, self.request_id, self.head.client_id)
+        self._client.transport.write(switching + data)
+        self._tunnel_moved(now)
+        self._client.tunnel()
+
+    def _tunnel_moved(self, now: float) -> None:
+        self._client.deadline.set(now + self._plane.limits.tunnel_idle_s)
 
     # -- the request's body -----------------------------------------------------------------------------------------
 
@@ -243,16 +265,27 @@ class Exchange:
         return len(self._body) < self._plane.limits.buffer_bytes
 
     def body(self, data: bytes, done: bool, received: int) -> None:
-        """More of the request's body; `received` counts all of its payload so far."""
+        """More of the request's body, or of a tunnel; `received` counts all of its payload so far."""
+        connection, limits = self._connection, self._plane.limits
         self.bytes_in = received
         self._body_done = done
-        if received > self._plane.limits.body_bytes:
-            self._fail(Outcome.BODY_TOO_LARGE, refusals.body_too_large(self._plane.limits.body_bytes))
-        elif self._connection is not None:
-            if data:
-                self._connection.transport.write(data)
-        else:
+        if self._phase is TUNNELLED:
+            self._tunnel_moved(self._plane.now())
+        elif received > limits.body_bytes:
+            self._fail(Outcome.BODY_TOO_LARGE, refusals.body_too_large(limits.body_bytes))
+            return
+        elif self._phase is not RESPONDING:
+            self._keep_body(data, limits.buffer_bytes)
+        if connection is not None and data:
+            connection.transport.write(data)
+
+    def _keep_body(self, data: bytes, room: int) -> None:
+        """Until an answer begins, what came of the body is kept: it waits to be sent, or may have to be sent again."""
+        if self._connection is None or (self._resendable and len(self._body) + len(data) <= room):
             self._body += data
+        else:
+            self._resendable = False
+            self._body = b""
 
     def body_malformed(self, reason: str) -> None:
         """The body's framing is broken: nothing after this on the connection can be trusted."""
@@ -281,6 +314,10 @@ class Exchange:
         """The connection's deadline, while this exchange owns it."""
         if self._phase is QUEUED:
             self.lapsed(now)
+        elif self._phase is TUNNELLED:
+            self._finish(self.outcome, self.code, now)
+        elif self._phase is RESPONDING and self._client.write_blocked:  # nor is the model late for who does not take
+            self._fail(Outcome.CLIENT_GONE, "")
         elif self._body_done or self._blocked:  # a replica that takes no more is late, not its client
             self._fail(Outcome.UPSTREAM_TIMEOUT, refusals.scoring_timeout(self.version))
         else:
@@ -291,9 +328,16 @@ class Exchange:
         self._refuse_for_load(self.version.admission.lapse(self, self._client, now))
 
     def client_gone(self) -> None:
-        """Nobody is left to answer: queue place, slot and connection are free at once."""
+        """Nobody is left to answer: queue place, slot and connection are free at once. A tunnel may end so."""
         self._keep_alive = False
-        self._finish(Outcome.CLIENT_GONE, 0, self._plane.now())
+        if self._phase is TUNNELLED:
+            self._finish(self.outcome, self.code, self._plane.now())
+        else:
+            self._finish(Outcome.CLIENT_GONE, 0, self._plane.now())
+
+    def body_too_slow(self) -> None:
+        """Less of the request's body came than the limits ask for."""
+        self._fail(Outcome.REQUEST_TIMEOUT, refusals.SLOW_BODY)
 
     def client_blocked(self, blocked: bool) -> None:
         """The client reads slowly: the model has to wait, not the router's memory."""
@@ -314,6 +358,7 @@ class Exchange:
             self._fail(Outcome.UPSTREAM_ERROR, reason)
             return
         self._retried = True
+        self._blocked = False
         admission, reachable = self.version.admission, self._phase is FORWARDED
         other = admission.acquire_elsewhere(self, slot.replica)
         if other is None and reachable:
@@ -382,7 +427,7 @@ class Exchange:
 
     def _fail(self, outcome: Outcome, message: str) -> None:
         """An error after the request was accepted: answered while that is possible, else the answer is cut."""
-        if self._phase is not RESPONDING:
+        if self._phase < RESPONDING:
             self.refuse(outcome, message)
             return
         self._keep_alive = False
@@ -405,8 +450,12 @@ class Exchange:
             self._connection = None
             if phase is RESPONDING and self._body_done and outcome in WHOLE:
                 connection.let_go(now)
+            elif phase is TUNNELLED and outcome in WHOLE:
+                connection.finish()
             else:
                 connection.abort()
+        if phase is TUNNELLED:
+            self.version.admission.tunnels -= 1
         if slot is not None:
             self._slot = None
             admission.load.served(now - self._slot_at)

@@ -1,14 +1,15 @@
 """What all connections of one worker share: the routes in force, limits, clock, deadlines, ids.
 
 `routes` is replaced by one assignment; an exchange reads it once, when it begins. The plane owns the wheel's alarm (the
-one timer of the data plane) and knows the open connections, for drain. Built by `router.main`.
+one timer of the data plane) and knows the open connections: for drain, and so that there are never more than so many.
+Built by `router.main`.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from math import inf
@@ -16,8 +17,10 @@ from typing import TYPE_CHECKING, Final
 
 from router.core.headmemo import HeadMemo
 from router.core.heads import parse_request
+from router.core.limits import ClientLimits
 from router.core.routes import RefusalRecorder, RouteTable, unpicked_route
 from router.proxy.deadlines import TICK_S, DeadlineWheel
+from router.proxy.departures import Departures
 from router.proxy.identifiers import RequestIds
 
 if TYPE_CHECKING:
@@ -27,23 +30,8 @@ if TYPE_CHECKING:
 
 MEMO: Final = 1024
 """Heads of requests that a worker remembers."""
-
-
-@dataclass(frozen=True, slots=True)
-class ClientLimits:
-    """What a client may send, and how slowly. None of them is unbounded. Bytes and seconds."""
-
-    head_bytes: int = 64 * 1024
-    header_lines: int = 100
-    body_bytes: int = 100 * 1024 * 1024
-    head_s: float = 10.0
-    """From a head's first byte to its last."""
-    idle_s: float = 75.0
-    """Between requests on a connection; nginx's keepalive_timeout."""
-    linger_s: float = 2.0
-    """How long a refused body is read and dropped, so that the client sees the answer and not a reset."""
-    buffer_bytes: int = 64 * 1024
-    """Body held for a request that has no replica yet, and bytes of pipelined requests; then the client has to wait."""
+LOOKS: Final = 32
+"""Connections that are looked at to make room for one more: enough to find an idle one, few enough to cost nothing."""
 
 
 class DataPlane:
@@ -71,7 +59,12 @@ class DataPlane:
         self.memo = HeadMemo(partial(parse_request, max_fields=limits.header_lines), MEMO)
         self.routes = RouteTable()
         self.draining = False
-        self.connections: set[Downstream] = set()
+        self.last_call = inf
+        """From then on (monotonic seconds), requests are refused because of draining."""
+        self.connections: OrderedDict[Downstream, None] = OrderedDict()
+        self.connections_refused = 0
+        self.connections_displaced = 0
+        self.departures = Departures(loop)
         self.wheel = DeadlineWheel(self._set_alarm)
         self._emptied = asyncio.Event()
         self._emptied.set()
@@ -82,11 +75,14 @@ class DataPlane:
         self.routes = routes
 
     def opened(self, connection: Downstream) -> None:
-        self.connections.add(connection)
+        if len(self.connections) >= self.limits.connections:
+            self._make_room(connection)
+        self.connections[connection] = None
         self._emptied.clear()
 
     def closed(self, connection: Downstream) -> None:
-        self.connections.discard(connection)
+        self.connections.pop(connection, None)
+        self.departures.unwatch(connection)
         if not self.connections:
             self._emptied.set()
 
@@ -94,18 +90,43 @@ class DataPlane:
         """Returns when no connection is open."""
         await self._emptied.wait()
 
-    def drain(self) -> None:
-        """Takes no new request: idle connections are closed, the others after the request they are in."""
+    def drain(self, last_call_s: float = 0.0) -> None:
+        """Every connection is closed after the request it is in; who is between requests has one more, if it begins
+        within `last_call_s` seconds.
+
+        A client cannot know that the router ends, and its next request may be on its way already.
+        """
         self.draining = True
+        self.last_call = self.now() + last_call_s
         for connection in list(self.connections):
-            connection.drain()
+            connection.drain(self.last_call)
 
     def abort(self) -> None:
         """Cuts what is left."""
         for connection in list(self.connections):
             connection.abort()
+        self.departures.close()
         if self._alarm is not None:
             self._alarm.cancel()
+
+    def _make_room(self, newcomer: Downstream) -> None:
+        """Ends the connection between requests whose time is up next, of a few that were not looked at for longest.
+
+        So a flood of idle connections, or of heads that never end, displaces itself and not the clients at work: theirs
+        have a request under way, or the later deadline. Where all of them are at work, the newcomer has to go.
+        """
+        resting: list[Downstream] = []
+        for _ in range(min(LOOKS, len(self.connections))):
+            connection, _ = self.connections.popitem(last=False)
+            self.connections[connection] = None
+            if connection.exchange is None:
+                resting.append(connection)
+        if resting:
+            self.connections_displaced += 1
+            min(resting, key=lambda each: each.deadline.at).abort()
+        else:
+            self.connections_refused += 1
+            newcomer.abort()
 
     def _set_alarm(self, at: float) -> None:
         if self._alarm is not None:

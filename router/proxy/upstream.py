@@ -23,6 +23,8 @@ CONNECT_TIMEOUT_S: Final = 1.0
 """Twice what the KEDA interceptor waits for; a replica is in the same cluster or on the same machine."""
 IDLE_S: Final = 55.0
 """An idle connection older than this is not used again; below the 60 s after which many servers drop it."""
+FINISH_S: Final = 5.0
+"""How long a replica may take for what is left of a tunnel whose client has gone."""
 MEMO: Final = 64
 """Heads that are remembered per replica: its answers of one second differ in length alone."""
 MAX_HEAD: Final = 256 * 1024
@@ -38,6 +40,7 @@ class ResponseSink(Protocol):
     def connected(self, connection: UpstreamConnection) -> None: ...
     def connect_failed(self, error: Exception) -> None: ...
     def interim(self, head: ResponseHead) -> None: ...
+    def switched(self, head: ResponseHead, data: bytes) -> None: ...
     def response(self, head: ResponseHead, body: bytes, done: bool, until_close: bool) -> None: ...
     def response_body(self, data: bytes, done: bool) -> None: ...
     def response_failed(self, reason: str) -> None: ...
@@ -52,7 +55,7 @@ class Upstream:
         self.port = port
         self.memo = HeadMemo(parse_response, MEMO)
         self.idle: list[UpstreamConnection] = []
-        self._loop = loop
+        self.loop = loop
         self._opening: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -67,14 +70,14 @@ class Upstream:
 
     def connect(self, sink: ResponseSink) -> None:
         """Opens a connection; `sink` is told when it stands or that it failed."""
-        task = self._loop.create_task(self._open(sink), name=f"connect {self.host}:{self.port}")
+        task = self.loop.create_task(self._open(sink), name=f"connect {self.host}:{self.port}")
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 
     async def _open(self, sink: ResponseSink) -> None:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                _, connection = await self._loop.create_connection(
+                _, connection = await self.loop.create_connection(
                     lambda: UpstreamConnection(self), self.host, self.port
                 )
         except OSError as error:  # TimeoutError is one
@@ -166,6 +169,11 @@ class UpstreamConnection(asyncio.Protocol):
         self.sink = None
         self.transport.abort()
 
+    def finish(self) -> None:
+        """Ends a tunnel: the replica still gets what was written, if it takes it soon."""
+        self.close()
+        self.upstream.loop.call_later(FINISH_S, self.transport.abort)
+
     def close(self) -> None:
         self.sink = None
         self._leave_idle()
@@ -224,18 +232,24 @@ class UpstreamConnection(asyncio.Protocol):
             if head.status >= 200:
                 self._begin_response(sink, head, data, end)
                 return
-            self._pass_interim(sink, head)
+            if head.status == 101:
+                self._switch(sink, head, data[end:])
+                return
+            sink.interim(head)  # RFC 9110 section 15.2: a proxy passes 1xx on
             data = data[end:]
         if len(data) > MAX_HEAD:
             raise MalformedMessage("the response's head is too large")
         refuse_early(data)
         self._buffer = data
 
-    def _pass_interim(self, sink: ResponseSink, head: ResponseHead) -> None:
-        """RFC 9110 section 15.2: a proxy passes 1xx on; 101 answers an upgrade, and none was asked for."""
-        if head.status == 101:
-            raise MalformedMessage("the replica switched protocols unasked")
-        sink.interim(head)
+    def _switch(self, sink: ResponseSink, head: ResponseHead, data: bytes) -> None:
+        """RFC 9110 section 7.8: only to what was asked for. What follows is no HTTP, and ends with the connection."""
+        asked = [protocol.lower() for protocol in sink.head.upgrade.split(b", ")]
+        if not head.upgrade or head.upgrade.lower() not in asked:
+            raise MalformedMessage("the replica switched to a protocol that nobody asked for")
+        self.reusable = False
+        self._body = UntilCloseBody()
+        sink.switched(head, data)
 
     def _begin_response(self, sink: ResponseSink, head: ResponseHead, data: bytes, end: int) -> None:
         self.reusable = self.reusable and head.keep_alive

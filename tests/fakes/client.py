@@ -92,6 +92,15 @@ class Client:
                 interim.append(answer.head)
         return answer
 
+    async def head_of_any(self) -> Answer:
+        """The next head, be it an interim response's or a switch of protocols."""
+        async with asyncio.timeout(BOUND_S):
+            return Answer(await read_head(self._reader))
+
+    async def read_exactly(self, size: int) -> bytes:
+        async with asyncio.timeout(BOUND_S):
+            return await self._reader.readexactly(size)
+
     async def piece(self) -> bytes:
         """The next chunk of a chunked answer; empty at its end."""
         async with asyncio.timeout(BOUND_S):

@@ -9,7 +9,7 @@ from ipaddress import IPv4Network
 import pytest
 import uvloop
 
-from router.proxy.plane import ClientLimits
+from router.core.limits import ClientLimits
 from tests.proxy.house import House
 
 OpenHouse = Callable[..., Awaitable[House]]

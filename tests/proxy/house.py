@@ -17,6 +17,7 @@ from typing import Any
 
 from router.core.admission import Admission, Limits
 from router.core.credentials import KeyRing, NoCredentials
+from router.core.limits import ClientLimits
 from router.core.routes import EndpointRoute, RouteTable, VersionRoute
 from router.core.traffic import Split
 from router.errors import Outcome
@@ -24,7 +25,7 @@ from router.proxy.downstream import Downstream
 from router.proxy.exchange import Exchange, perform
 from router.proxy.identifiers import RequestIds
 from router.proxy.listener import Listener, bind
-from router.proxy.plane import ClientLimits, DataPlane
+from router.proxy.plane import DataPlane
 from router.proxy.upstream import Upstream
 from tests.fakes.changes import BOUND_S, Changes
 from tests.fakes.client import Client
@@ -225,7 +226,7 @@ class House:
     def _assert_nothing_held(self) -> None:
         assert len(self.logged) == len(self.ended)
         for admission in self._admissions:
-            assert (admission.in_flight, admission.queued) == (0, 0), admission
+            assert (admission.in_flight, admission.queued, admission.tunnels) == (0, 0, 0), admission
             for replica in admission._slots:  # no other way shows that every token came home
                 assert (replica.held, len(replica.free)) == (0, admission.limits.slots), replica
 

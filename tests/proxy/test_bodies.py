@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from router.proxy.plane import ClientLimits
+from router.core.limits import ClientLimits
 from tests.fakes.changes import BOUND_S, settled
 from tests.fakes.replica import Call, answering, closing_after, echo
 from tests.fakes.wire import LAST_CHUNK, SCORE, chunk, chunked, reply, request, streaming

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from router.core.limits import ClientLimits
 from router.proxy.deadlines import NEVER, TICK_S, Deadline, DeadlineWheel
 from router.proxy.identifiers import RequestIds
-from router.proxy.plane import ClientLimits, DataPlane
+from router.proxy.plane import DataPlane
 
 SLACK_S = 1e-9
 """Times are floats: 29 * 0.01 is a little more than 0.29."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from router.proxy.plane import ClientLimits
+from router.core.limits import ClientLimits
 from tests.fakes.changes import BOUND_S, settled
 from tests.fakes.client import Answer, Client
 from tests.fakes.replica import Call, Replica, answering, echo

@@ -7,10 +7,10 @@ import pytest
 
 from router.core.admission import Limits
 from router.core.ejection import BASE_S
-from router.proxy.plane import ClientLimits
+from router.core.limits import ClientLimits
 from tests.fakes.changes import BOUND_S
-from tests.fakes.replica import RESET, Call, Replica, Script, answering, closing_after, hang, reset
-from tests.fakes.wire import LAST_CHUNK, SCORE, chunk, reply, request, streaming
+from tests.fakes.replica import RESET, Call, Replica, Script, answering, closing_after, echo, hang, reset
+from tests.fakes.wire import SCORE, chunk, chunked, reply, request, streaming
 from tests.proxy.conftest import OpenHouse
 from tests.proxy.house import House
 from tests.proxy.test_downstream import error_of
@@ -306,19 +306,36 @@ async def test_a_request_is_tried_again_only_once(house: House):
     assert await house.counted(3) == [*[("blue", "ok", 200)] * 2, ("blue", "upstream_error", 502)]
 
 
-@pytest.mark.parametrize("coding", ["length", "chunked"])
-async def test_a_body_that_is_not_at_hand_in_full_is_not_sent_twice(house: House, coding: str):
-    """Part of it is gone with the first try; sending the head alone again would hang or be another request."""
+async def closing_after_the_body(call: Call) -> None:
+    await call.body()
+    call.close()
 
-    async def closing(call: Call) -> None:
-        await call.body()
-        call.close()
 
-    replica = await house.replica(by_turns(answering(reply(b"first")), closing, answering(reply(b"again"))))
+IN_PARTS = {"length": (request(body=b"2233")[:-2], b"33"), "chunked": (streaming() + chunk(b"22"), chunked(b"33"))}
+
+
+@pytest.mark.parametrize(("head", "rest"), IN_PARTS.values(), ids=IN_PARTS)
+async def test_a_small_body_that_came_after_its_head_is_sent_again_in_full(house: House, head: bytes, rest: bytes):
+    """Many clients write head and body apart; what came of it is kept until an answer begins."""
+    replica = await house.replica(by_turns(answering(reply(b"first")), closing_after_the_body, echo))
     house.serve(replica)
     client = await house.client()
     assert (await client.ask(request(body=b"1"))).body == b"first"
-    head, rest = (streaming(), LAST_CHUNK) if coding == "chunked" else (request(body=b"22")[:-2], b"22")
+    await client.send(head)
+    await replica.called(2)
+    await client.send(rest)
+    assert (await client.answer()).body == b"2233"
+    assert await house.counted(2) == [("blue", "ok", 200)] * 2
+
+
+@pytest.mark.parametrize(("head", "rest"), IN_PARTS.values(), ids=IN_PARTS)
+async def test_a_body_that_is_not_at_hand_in_full_is_not_sent_twice(open_house: OpenHouse, head: bytes, rest: bytes):
+    """Part of it is gone with the first try; sending the head alone again would hang or be another request."""
+    house = await open_house(ClientLimits(buffer_bytes=3))
+    replica = await house.replica(by_turns(answering(reply(b"first")), closing_after_the_body, echo))
+    house.serve(replica)
+    client = await house.client()
+    assert (await client.ask(request(body=b"1"))).body == b"first"
     await client.send(head)
     await replica.called(2)
     await client.send(rest)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from router.proxy.plane import ClientLimits
+from router.core.limits import ClientLimits
 from tests.fakes.replica import answering
 from tests.fakes.wire import SCORE, reply, request
 from tests.proxy.conftest import OpenHouse

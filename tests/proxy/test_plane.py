@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from router.proxy.plane import ClientLimits
+from router.core.limits import ClientLimits
 from tests.fakes.changes import BOUND_S
 from tests.fakes.replica import Call, answering, hang
 from tests.fakes.wire import LAST_CHUNK, SCORE, chunk, reply, request
@@ -121,8 +121,34 @@ async def test_draining_closes_idle_connections_and_the_others_after_their_reque
         assert (answer.body, answer["connection"]) == (b"42", "close")
         await client.closed()
     await emptied(house)
-    assert house.plane.connections == set()
+    assert not house.plane.connections
     assert await house.counted(2) == [("blue", "ok", 200)] * 2
+
+
+async def test_a_request_that_was_on_its_way_when_draining_began_is_served(house: House):
+    """A kept-alive client cannot know; its connection has one more request, and is told that it was the last."""
+    house.serve(await house.replica())
+    late, silent = await house.client(), await house.client()
+    for client in (late, silent):
+        assert (await client.ask(request("GET", "/healthz"))).status == 200
+    house.listener.stop()
+    house.plane.drain(last_call_s=1.0)
+    answer = await late.ask(request(body=b"1"))
+    assert (answer.status, answer["connection"]) == (200, "close")
+    await late.closed()
+    house.passed_s += 1.0
+    await silent.closed()
+    assert await house.counted() == [("blue", "ok", 200)]
+
+
+async def test_a_head_that_is_not_complete_at_the_last_call_is_refused(house: House):
+    house.serve(await house.replica())
+    client = await house.client()
+    await client.send(b"POST / HTTP/1.1\r\n")
+    await house.caught_up()
+    house.plane.drain(last_call_s=0.1)
+    error_of(await client.answer(), 503, "draining")
+    await client.closed()
 
 
 async def test_a_new_request_while_draining_is_told_to_go_elsewhere(house: House):

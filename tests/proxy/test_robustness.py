@@ -10,7 +10,7 @@ from contextlib import suppress
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from router.proxy.plane import ClientLimits
+from router.core.limits import ClientLimits
 from tests.fakes.replica import Call, echo
 from tests.fakes.wire import SCORE, chunked, reply, request, streaming
 from tests.proxy.house import House
