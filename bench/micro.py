@@ -164,7 +164,9 @@ def pieces(loop: asyncio.AbstractEventLoop) -> Iterator[tuple[str, Callable[[], 
     )
     yield (
         "response head rewritten",
-        lambda: rewriting.response_head(response, False, b"\r\nazureml-model-deployment: blue", request_id, b""),
+        lambda: rewriting.response_head(
+            response.passed_on, False, b"\r\nazureml-model-deployment: blue", request_id, b""
+        ),
     )
     yield "histogram observe", lambda: histogram.observe(next(times))
     yield "metrics finished", lambda: metrics.finished(Outcome.OK, 200, 0.001, 0.0008, 0.0, 0.0002)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from router.core.admission import Admission, Limits
+from router.core.cors import CorsPolicy
 from router.core.heads import RequestHead
 from router.core.traffic import Split
 from router.errors import Outcome
@@ -132,7 +133,7 @@ def unpicked_route(endpoint: str, recorder: RefusalRecorder) -> VersionRoute:
 class EndpointRoute:
     """One endpoint as the data plane sees it."""
 
-    __slots__ = ("_split", "_sticky", "credentials", "name", "unpicked", "versions")
+    __slots__ = ("_split", "_sticky", "cors", "credentials", "name", "unpicked", "versions")
 
     def __init__(
         self,
@@ -143,8 +144,10 @@ class EndpointRoute:
         split: Split[VersionRoute],
         recorder: RefusalRecorder,
         sticky_header: str | None = None,
+        cors: CorsPolicy | None = None,
     ) -> None:
         self.name = name
+        self.cors = cors
         self.credentials = credentials
         self.versions = {version.encode(): route for version, route in versions.items()}
         self.unpicked = unpicked_route(name, recorder)

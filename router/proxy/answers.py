@@ -1,4 +1,4 @@
-"""Answers of the router itself: the JSON error body of the contract's section 5, and the health answer.
+"""Answers of the router itself: the JSON error body of the contract's section 5, health, and preflights of browsers.
 
 Pure; called by `router.proxy.exchange`.
 """
@@ -37,6 +37,11 @@ def error(
 def health(draining: bool, keep_alive: bool, head_only: bool) -> bytes:
     status = HTTPStatus.SERVICE_UNAVAILABLE if draining else HTTPStatus.OK
     return _response(status, b"", b'{"status":"draining"}' if draining else b'{"status":"ok"}', keep_alive, head_only)
+
+
+def preflight(lines: bytes, keep_alive: bool) -> bytes:
+    """The answer to a preflight of a browser. `lines` is header lines, each ended by CRLF."""
+    return b"HTTP/1.1 204 No Content\r\n%b%b\r\n" % (lines, b"" if keep_alive else CLOSE)
 
 
 def _response(status: HTTPStatus, lines: bytes, body: bytes, keep_alive: bool, head_only: bool) -> bytes:

@@ -25,6 +25,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from router.core.admission import Grant, Queued
+from router.core.cors import CorsPolicy, without_cors
 from router.core.heads import RequestHead, ResponseHead
 from router.core.routes import VersionRoute
 from router.core.slots import Replica, Slot
@@ -65,6 +66,7 @@ class Exchange:
         "_body_done",
         "_client",
         "_connection",
+        "_cors",
         "_cut_by_close",
         "_forwarded_at",
         "_keep_alive",
@@ -99,6 +101,7 @@ class Exchange:
         self._blocked = False
         self._slot: Slot[Upstream] | None = None
         self._connection: UpstreamConnection | None = None
+        self._cors: CorsPolicy | None = None
         self._retried = False
         self._forwarded_at = 0.0
         self._keep_alive = head.keep_alive
@@ -127,6 +130,9 @@ class Exchange:
             return self._unrouted()
         endpoint, self._rest = found
         self.version = endpoint.unpicked
+        self._cors = endpoint.cors
+        if self._cors is not None and (allowed := self._cors.preflight(head)) is not None:
+            return self._answer_uncounted(answers.preflight(allowed, self._promise_keep_alive()))
         if plane.draining and self.started >= plane.last_call:
             return self.refuse(Outcome.DRAINING, refusals.DRAINING)
         if head.dot_segments:
@@ -218,7 +224,8 @@ class Exchange:
             body = rewriting.chunk(body, False)
         chunked = http11 and (until_close or head.chunked)
         last = self._last_lines(now)
-        rewritten = rewriting.response_head(head, chunked, self.version.header, self.request_id, last)
+        passed_on = head.passed_on if self._cors is None else without_cors(head.passed_on)
+        rewritten = rewriting.response_head(passed_on, chunked, self.version.header, self.request_id, last)
         self._client.transport.write(rewritten + body)
         if done:
             self._finish(self.outcome, self.code, now)
@@ -247,7 +254,8 @@ class Exchange:
         self.bytes_out = len(data)
         self._keep_alive, self._rechunk, self._cut_by_close = False, False, True
         self.version.admission.tunnels += 1
-        switching = rewriting.response_head(head, False, self.version.header, self.request_id, self.head.client_id)
+        version, client_id = self.version.header, self.head.client_id
+        switching = rewriting.response_head(head.passed_on, False, version, self.request_id, client_id)
         self._client.transport.write(switching + data)
         self._tunnel_moved(now)
         self._client.tunnel()
@@ -393,15 +401,18 @@ class Exchange:
     def _unrouted(self) -> None:
         head = self.head
         if head.method in (b"GET", b"HEAD") and head.target.partition(b"?")[0] == b"/healthz":
-            self._keep_alive = self._may_keep_alive()
-            health = answers.health(self._plane.draining, self._keep_alive, head.method == b"HEAD")
-            self._client.transport.write(health)
-            self._phase = DONE  # not a request for any model: it is not counted
-            self._client.exchange_ended(self._keep_alive)
+            keep_alive = self._promise_keep_alive()
+            self._answer_uncounted(answers.health(self._plane.draining, keep_alive, head.method == b"HEAD"))
         elif self._plane.draining:
             self.refuse(Outcome.DRAINING, refusals.DRAINING)
         else:
             self.refuse(Outcome.NOT_FOUND, refusals.NO_ENDPOINT)
+
+    def _answer_uncounted(self, answer: bytes) -> None:
+        """The router's own answer to what is not a request for any model."""
+        self._client.transport.write(answer)
+        self._phase = DONE
+        self._client.exchange_ended(self._keep_alive)
 
     def _refuse_for_load(self, outcome: Outcome) -> None:
         self._client.refused_by = self.version.admission.load
@@ -418,7 +429,7 @@ class Exchange:
                 outcome,
                 message,
                 self.request_id,
-                lines=self.head.client_id + self.version.header_line,
+                lines=self.head.client_id + self._cors_lines() + self.version.header_line,
                 keep_alive=self._keep_alive,
                 head_only=self.head.method == b"HEAD",
             )
@@ -480,10 +491,20 @@ class Exchange:
     def _may_keep_alive(self) -> bool:
         return self._keep_alive and not self._client.body_pending and not self._plane.draining
 
+    def _promise_keep_alive(self) -> bool:
+        """Settles, when an answer begins, whether the connection goes on after it."""
+        self._keep_alive = self._may_keep_alive()
+        return self._keep_alive
+
+    def _cors_lines(self) -> bytes:
+        return b"" if self._cors is None else self._cors.lines(self.head)
+
     def _last_lines(self, now: float) -> bytes:
         """The caller's id, server-timing where the endpoint asks for it, and what the connection does next, if it must
         be said."""
         lines = self.head.client_id
+        if self._cors is not None:
+            lines += self._cors.lines(self.head)
         if self.version.server_timing:
             lines += self._server_timing(now)
         if not self._keep_alive:

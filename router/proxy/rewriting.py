@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from router.core.heads import RequestHead, ResponseHead
+from router.core.heads import RequestHead
 
 CLOSE: Final = b"connection: close\r\n"
 CHUNKED: Final = b"\r\ntransfer-encoding: chunked"
@@ -32,10 +32,11 @@ def request_head(head: RequestHead, path: bytes, forwarded: bytes, request_id: b
     )
 
 
-def response_head(head: ResponseHead, chunked: bool, version: bytes, request_id: bytes, last: bytes) -> bytes:
-    """What the client gets. `version` is a line begun with CRLF, `last` more lines, each ended with it."""
+def response_head(passed_on: bytes, chunked: bool, version: bytes, request_id: bytes, last: bytes) -> bytes:
+    """What the client gets. `passed_on` is the replica's head as far as it goes on, `version` a line begun with CRLF,
+    `last` more lines, each ended with it."""
     return b"%b%b%b\r\nx-request-id: %b\r\nx-ms-request-id: %b\r\n%b\r\n" % (
-        head.passed_on,
+        passed_on,
         CHUNKED if chunked else b"",
         version,
         request_id,

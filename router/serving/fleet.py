@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autoscaler.loop import AutoscalerLoop
+from router.core.cors import CorsPolicy
 from router.core.credentials import KeyRing, Nobody, NoCredentials
 from router.core.routes import Credentials, EndpointRoute, RouteTable
 from router.core.traffic import Split
@@ -151,6 +152,7 @@ class Fleet:
             split=Split(routes, percentiles, default_version(spec.versions).name),
             recorder=live.metrics,
             sticky_header=spec.sticky.header if spec.sticky else None,
+            cors=CorsPolicy(spec.cors.allow_origins) if spec.cors else None,
         )
 
     def _table(self) -> RouteTable:

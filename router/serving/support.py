@@ -17,8 +17,6 @@ def limitations(endpoint: ScoringEndpoint) -> Iterator[str]:
     spec = endpoint.spec
     if spec.auth.mode == "token":
         yield "auth.mode token is not supported yet: every request is answered 401"
-    if spec.cors is not None:
-        yield "cors is not supported yet: it has no effect"
     for version in spec.versions:
         name = f"version {version.name}"
         if version.target.deployment is not None:

@@ -16,6 +16,7 @@ from ipaddress import IPv4Network
 from typing import Any
 
 from router.core.admission import Admission, Limits
+from router.core.cors import CorsPolicy
 from router.core.credentials import KeyRing, NoCredentials
 from router.core.limits import ClientLimits
 from router.core.routes import EndpointRoute, RouteTable, VersionRoute
@@ -149,6 +150,7 @@ class House:
         keys: tuple[str, str] | None = None,
         percentiles: Mapping[str, float] | None = None,
         sticky_header: str | None = None,
+        allow_origins: tuple[str, ...] = (),
     ) -> EndpointRoute:
         by_name = {version.name: version for version in versions}
         default = versions[0].name
@@ -159,6 +161,7 @@ class House:
             split=Split(by_name, percentiles or {default: 100.0}, default),
             recorder=Recorder(name, self),
             sticky_header=sticky_header,
+            cors=CorsPolicy(allow_origins) if allow_origins else None,
         )
 
     def publish(self, *endpoints: EndpointRoute, hosts: Mapping[str, EndpointRoute] | None = None) -> None:

@@ -109,7 +109,7 @@ def sent_to_client(head, *, chunked=False, last=b"", version=b"\r\nazureml-model
     connection = h11.Connection(h11.CLIENT)
     connection.send(h11.Request(method="GET", target="/", headers=[("host", "a")]))
     connection.send(h11.EndOfMessage())
-    connection.receive_data(rewriting.response_head(head, chunked, version, ID, last))
+    connection.receive_data(rewriting.response_head(head.passed_on, chunked, version, ID, last))
     event = connection.next_event()
     return event.status_code, bytes(event.reason), list(event.headers)
 

@@ -133,13 +133,10 @@ async def test_who_is_admitted(fleet, tables, mode, keys, credential, admitted):
 
 
 async def test_what_has_no_effect_is_said(fleet, caplog):
-    text = TEXT.replace("versions:", "cors: {allowOrigins: ['*']}\n  versions:")
-    fleet.apply(configuration(text, mode="token"))
-    assert "auth.mode token is not supported yet: every request is answered 401" in caplog.text
-    assert "cors is not supported yet" in caplog.text
-    assert caplog.text.count("cors") == 1
-    fleet.apply(configuration(text, mode="token"))
-    assert caplog.text.count("cors") == 1, "once per change, not per reload"
+    for _ in range(2):
+        fleet.apply(configuration(mode="token"))
+        assert "auth.mode token is not supported yet: every request is answered 401" in caplog.text
+        assert caplog.text.count("not supported yet") == 1, "once per change, not per reload"
 
 
 async def test_a_removed_endpoint(fleet, tables):
