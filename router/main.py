@@ -16,6 +16,7 @@ import signal
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Final
 
 from autoscaler.loop import AutoscalerLoop
@@ -23,6 +24,8 @@ from router import __version__
 from router.admin.app import build_app
 from router.admin.health import Phase
 from router.admin.server import AdminServer
+from router.core.limits import ClientLimits
+from router.descriptors import connections_possible
 from router.discovery.ports import Ports
 from router.discovery.readiness import Prober
 from router.discovery.warden import Warden
@@ -43,6 +46,7 @@ from router.store.keys import KeyFiles
 from router.telemetry.access_log import AccessLog
 from router.telemetry.exposition import Exposition
 from router.telemetry.log_file import LogFile
+from router.telemetry.source import Clients
 
 log = logging.getLogger("maitre")
 
@@ -109,7 +113,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
         recorder.attach(fleet)
         plane = DataPlane(
             loop,
-            settings.limits,
+            _limits(settings),
             now=now,
             draw=random.random,
             ids=RequestIds(random.getrandbits),
@@ -118,7 +122,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
             trusted_proxies=settings.trusted_proxies,
         )
         health = Health(fleet)
-        exposition = Exposition(fleet, __version__)
+        exposition = Exposition(fleet, lambda: _clients(plane), __version__)
         last.callback(exposition.close)
         admin = AdminServer(build_app(health, exposition.render), [admin_socket])
         listener = Listener(plane, data_socket)
@@ -167,6 +171,20 @@ async def _follow(store: FileStore, fleet: Fleet) -> None:
             log.error("configuration refused; the last good one stays", extra={"fields": {"problem": str(problem)}})
         if not configuration.problems:
             log.info("configuration in force", extra={"fields": {"endpoints": len(configuration.catalogue.endpoints)}})
+
+
+def _limits(settings: Settings) -> ClientLimits:
+    """The limits as they are told, with no more connections than there are file descriptors for."""
+    limits = settings.limits
+    possible = connections_possible(limits.connections)
+    if possible < limits.connections:
+        fields = {"max_connections": limits.connections, "possible": possible}
+        log.warning("fewer connections than asked for: raise the limit of open files", extra={"fields": fields})
+    return replace(limits, connections=possible)
+
+
+def _clients(plane: DataPlane) -> Clients:
+    return Clients(len(plane.connections), plane.connections_refused, plane.connections_displaced)
 
 
 def _on_signals(loop: asyncio.AbstractEventLoop) -> tuple[asyncio.Event, asyncio.Event]:

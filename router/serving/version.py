@@ -128,6 +128,7 @@ class LiveVersion:
             queued=admission.queued,
             desired=self._replicas.size if self.scalable else None,
             traffic_percentile=self.traffic_percentile,
+            tunnels=admission.tunnels,
         )
 
     def _compile(self) -> VersionRoute:

@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from router.telemetry.counters import EndpointMetrics
 from router.telemetry.families import EndpointReading, Families, Readings, VersionReading
-from router.telemetry.source import Source, VersionSource
+from router.telemetry.source import Clients, Source, VersionSource
 
 Item = TypeVar("Item")
 
@@ -33,10 +33,11 @@ router's whole latency budget (3 ms at the 99th percentile)."""
 
 
 class Exposition:
-    """Renders `source`; `build` is maitre's version. The registry is its own; nothing else adds to it."""
+    """Renders `source` and `clients()`; `build` is maitre's version. The registry is its own, nobody adds to it."""
 
-    def __init__(self, source: Source, build: str) -> None:
+    def __init__(self, source: Source, clients: Callable[[], Clients], build: str) -> None:
         self._source = source
+        self._clients = clients
         self._build = build
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
@@ -61,7 +62,7 @@ class Exposition:
         endpoints += [_read_endpoint(each.label, each.metrics) async for each in _in_slices(source.endpoints())]
         versions = [_read_version(version) async for version in _in_slices(source.versions())]
         seen = tuple(reading for reading in endpoints if reading is not None)
-        return Readings(self._build, source.config_problems(), seen, tuple(versions))
+        return Readings(self._build, source.config_problems(), self._clients(), seen, tuple(versions))
 
     def _encode(self, readings: Readings, accept: str) -> tuple[bytes, str]:
         encode, content_type = _encoder_for(accept)

@@ -24,7 +24,7 @@ from prometheus_client.utils import floatToGoString
 
 from router.telemetry.counters import EndpointTotals, VersionTotals
 from router.telemetry.histogram import HistogramSnapshot
-from router.telemetry.source import VersionLoad
+from router.telemetry.source import Clients, VersionLoad
 
 _VERSION: Final = ("endpoint", "version")
 
@@ -52,6 +52,7 @@ class Readings(NamedTuple):
 
     build: str
     config_problems: int
+    clients: Clients
     endpoints: tuple[EndpointReading, ...]
     versions: tuple[VersionReading, ...]
 
@@ -61,6 +62,7 @@ _GAUGES: Final[tuple[tuple[str, str, Callable[[VersionLoad], float | None]], ...
     ("maitre_replicas_total", "Ready replicas.", lambda load: load.total),
     ("maitre_requests_in_flight", "Requests that hold a slot on a replica.", lambda load: load.in_flight),
     ("maitre_requests_queued", "Requests that wait for a slot.", lambda load: load.queued),
+    ("maitre_tunnels_open", "Upgraded connections (WebSocket), each holding a slot.", lambda load: load.tunnels),
     (
         "maitre_desired_replicas",
         "Replicas that the autoscaler wants; absent for a version that is never scaled.",
@@ -125,6 +127,7 @@ class Families(Collector):
         for name, meaning, gauge in _GAUGES:
             yield _gauge(name, meaning, ((r.endpoint, r.version, gauge(r.load)) for r in readings.versions))
         yield from _process_wide(readings)
+        yield from _connections(readings.clients)
         yield from self._others.collect()
 
 
@@ -173,6 +176,20 @@ def _gauge(name: str, meaning: str, rows: Iterable[tuple[str, str, float | None]
         if value is not None:
             family.add_metric((endpoint, version), value)
     return family
+
+
+def _connections(clients: Clients) -> Iterator[Metric]:
+    yield GaugeMetricFamily("maitre_connections_open", "Connections of clients.", value=clients.open)
+    yield CounterMetricFamily(
+        "maitre_connections_refused",
+        "Connections turned away because all that --max-connections allows were at work.",
+        value=clients.refused,
+    )
+    yield CounterMetricFamily(
+        "maitre_connections_displaced",
+        "Connections ended between two requests to make room for another one.",
+        value=clients.displaced,
+    )
 
 
 def _process_wide(readings: Readings) -> Iterator[Metric]:

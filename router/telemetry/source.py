@@ -22,6 +22,7 @@ class VersionLoad(NamedTuple):
     queued: int  # requests that wait for one
     desired: int | None  # replicas that the autoscaler wants; None for a version that is never scaled
     traffic_percentile: float  # effective, 0 to 100: the default version's includes what nobody claims
+    tunnels: int = 0  # of the requests in flight: upgraded connections
 
     @property
     def utilization(self) -> float:
@@ -31,6 +32,14 @@ class VersionLoad(NamedTuple):
         first replica. Never infinite, so that averages and dashboards over it stay usable.
         """
         return (self.in_flight + self.queued) / max(1, self.slots)
+
+
+class Clients(NamedTuple):
+    """The connections of clients to the data port."""
+
+    open: int
+    refused: int  # turned away since the start, because all that may stand were at work
+    displaced: int  # ended between requests since the start, to make room for another
 
 
 class EndpointSource(Protocol):

@@ -14,11 +14,12 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from router.errors import Outcome
 from router.telemetry.counters import EndpointMetrics, ScaleEvents, VersionMetrics
 from router.telemetry.exposition import Exposition
-from router.telemetry.source import VersionLoad
+from router.telemetry.source import Clients, VersionLoad
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
+CLIENTS = Clients(open=3, refused=2, displaced=1)
 IDLE = VersionLoad(busy=0, total=1, slots=1, in_flight=0, queued=0, desired=1, traffic_percentile=20.0)
-BUSY = VersionLoad(busy=2, total=3, slots=6, in_flight=5, queued=4, desired=7, traffic_percentile=80.0)
+BUSY = VersionLoad(busy=2, total=3, slots=6, in_flight=5, queued=4, desired=7, traffic_percentile=80.0, tunnels=1)
 
 
 @dataclass
@@ -70,7 +71,7 @@ def planted() -> Router:
 
 
 async def page(router: Router, accept: str = "") -> str:
-    exposition = Exposition(router, "1.2.3")
+    exposition = Exposition(router, lambda: CLIENTS, "1.2.3")
     try:
         body, _content_type = await exposition.render(accept)
     finally:
@@ -141,6 +142,7 @@ async def test_gauges_say_how_busy_each_version_is(accept):
         "maitre_replicas_total": (3, 1),
         "maitre_requests_in_flight": (5, 0),
         "maitre_requests_queued": (4, 0),
+        "maitre_tunnels_open": (1, 0),
         "maitre_desired_replicas": (7, 1),
         "maitre_utilization_ratio": (1.5, 0),
         "maitre_traffic_percentile": (80, 20),
@@ -151,7 +153,7 @@ async def test_gauges_say_how_busy_each_version_is(accept):
 async def test_versions_without_a_request_have_gauges_only():
     text = await page(Router([Endpoint("digits")], [Version("digits", "green")]))
     lines = [line for line in text.splitlines() if 'endpoint="' in line]
-    assert len(lines) == 7
+    assert len(lines) == 8
     assert not any("_total{" in line and "replicas" not in line for line in lines)
     assert not any("_bucket" in line for line in lines)
 
@@ -179,6 +181,13 @@ async def test_a_refused_configuration_shows(problems, valid):
     found = await samples(Router(problems=problems))
     assert found[labelled("maitre_config_valid")] == valid
     assert found[labelled("maitre_config_problems")] == problems
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+async def test_the_connections_of_clients(accept):
+    found = await samples(Router(), accept)
+    names = ("maitre_connections_open", "maitre_connections_refused_total", "maitre_connections_displaced_total")
+    assert [found[labelled(name)] for name in names] == [3, 2, 1]
 
 
 async def test_the_build_and_the_process_are_told():
@@ -216,7 +225,7 @@ def test_utilization_is_always_finite(in_flight, queued, slots, ratio):
     ],
 )
 async def test_the_accept_header_picks_the_format(accept, content_type):
-    exposition = Exposition(planted(), "1.2.3")
+    exposition = Exposition(planted(), lambda: CLIENTS, "1.2.3")
     body, found = await exposition.render(accept)
     exposition.close()
     assert found.startswith(content_type)
@@ -224,7 +233,7 @@ async def test_the_accept_header_picks_the_format(accept, content_type):
 
 
 async def test_scrapers_that_come_together_all_get_a_page():
-    exposition = Exposition(planted(), "1.2.3")
+    exposition = Exposition(planted(), lambda: CLIENTS, "1.2.3")
     pages = await asyncio.gather(*(exposition.render(OPENMETRICS) for _ in range(4)))
     exposition.close()
     assert all(b"maitre_requests_total" in body for body, _content_type in pages)
@@ -240,7 +249,7 @@ async def test_reading_many_versions_lets_the_loop_run():
             turns += 1
             await asyncio.sleep(0)
 
-    exposition = Exposition(router, "1.2.3")
+    exposition = Exposition(router, lambda: CLIENTS, "1.2.3")
     async with asyncio.TaskGroup() as group:
         group.create_task(others())
         await exposition._read()

@@ -12,7 +12,7 @@ from examples.demo.seen import NO_OVERHEAD, Load, Seen
 from router.errors import Outcome
 from router.telemetry.counters import EndpointMetrics, ScaleEvents, VersionMetrics
 from router.telemetry.exposition import Exposition
-from router.telemetry.source import VersionLoad
+from router.telemetry.source import Clients, VersionLoad
 
 
 @dataclass
@@ -50,7 +50,7 @@ def router() -> Router:
 
 
 async def page(router: Router) -> str:
-    exposition = Exposition(router, "1.0")
+    exposition = Exposition(router, lambda: Clients(0, 0, 0), "1.0")
     try:
         content, _ = await exposition.render("")
     finally:
