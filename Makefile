@@ -4,13 +4,16 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.set-up
+# a copy of the tree with the hot path compiled, so that tests and benchmarks can be run on both
+COMPILED := .compiled
 
-.PHONY: help demo test test-long check bench fuzz format clean
+.PHONY: help demo test test-compiled test-long check bench fuzz format clean
 
 help:
 	@echo "make demo       set up, then the router at work on a real model"
 	@echo "make test       set up, then all tests but the long ones"
 	@echo "make test-long  the tests that take minutes"
+	@echo "make test-compiled  the hot path's tests with the hot path compiled"
 	@echo "make check      style, types, import rules"
 	@echo "make bench      cost per request beside nginx and HAProxy"
 
@@ -26,6 +29,17 @@ demo: $(SETUP)
 
 test: $(SETUP)
 	$(BIN)/python -m pytest -m "not long" --cov --cov-report=term:skip-covered -q
+
+$(COMPILED)/.built: $(SETUP) setup.py $(shell find router autoscaler -name '*.py')
+	@echo "compiling the hot path into $(COMPILED)"
+	@rm -rf $(COMPILED) && mkdir $(COMPILED)
+	@cp -r router autoscaler setup.py pyproject.toml README.md LICENSE $(COMPILED)/
+	@cd $(COMPILED) && MAITRE_COMPILE=1 ../$(BIN)/python setup.py --quiet build_ext --inplace
+	@touch $@
+
+test-compiled: $(COMPILED)/.built
+	@rm -rf $(COMPILED)/tests $(COMPILED)/examples && cp -r tests examples $(COMPILED)/
+	cd $(COMPILED) && ../$(BIN)/python -m pytest tests/core tests/proxy tests/http tests/telemetry tests/serving tests/e2e/test_serve.py -m "not long" -q
 
 test-long: $(SETUP)
 	$(BIN)/python -m pytest -m long -q --timeout=900
@@ -45,4 +59,4 @@ format: $(SETUP)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) .demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(COMPILED) .demo *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

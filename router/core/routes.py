@@ -177,7 +177,7 @@ class _FieldOf:
         self._line = re.compile(rb"\r\n(?i:" + re.escape(self._name) + rb"):[ \t]*([^\r]*)")
 
     def value(self, head: RequestHead) -> bytes | None:
-        value = head.fields.get(self._name)
+        value: bytes | None = head.fields.get(self._name)
         if value is None:
             line = self._line.search(head.kept)
             value = line[1] if line else None

@@ -36,8 +36,8 @@ _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER, on and for 0 s
 _EMPTY_LINES: Final = re.compile(rb"\A(?:\r\n)++")
 
 
-class Downstream(asyncio.Protocol):
-    """One client connection."""
+class Downstream:
+    """One client connection: an `asyncio.Protocol` in all but name (compiled classes have no foreign bases)."""
 
     __slots__ = (
         "_body",
@@ -80,7 +80,7 @@ class Downstream(asyncio.Protocol):
         self.write_blocked = False
         """Whether the client takes less than is written to it."""
 
-    # -- asyncio.Protocol -------------------------------------------------------------------------------------------
+    # -- as an asyncio.Protocol -------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Final
+from typing import Final, cast
 
 from router.proxy.downstream import Downstream
 from router.proxy.plane import DataPlane
@@ -43,7 +43,9 @@ class Listener:
 
     async def start(self) -> None:
         plane = self._plane
-        self._server = await plane.loop.create_server(lambda: Downstream(plane), sock=self._socket, backlog=BACKLOG)
+        self._server = await plane.loop.create_server(
+            lambda: cast(asyncio.Protocol, Downstream(plane)), sock=self._socket, backlog=BACKLOG
+        )
 
     def stop(self) -> None:
         """No further connection; those that stand are the plane's."""

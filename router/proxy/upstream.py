@@ -78,12 +78,12 @@ class Upstream:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 _, connection = await self.loop.create_connection(
-                    lambda: UpstreamConnection(self), self.host, self.port
+                    lambda: cast(asyncio.Protocol, UpstreamConnection(self)), self.host, self.port
                 )
         except OSError as error:  # TimeoutError is one
             sink.connect_failed(error)
         else:
-            sink.connected(connection)
+            sink.connected(cast(UpstreamConnection, connection))
 
     def park(self, connection: UpstreamConnection, now: float) -> None:
         """Keeps a connection for the next request."""
@@ -103,8 +103,8 @@ class Upstream:
         return f"<Upstream {self.host}:{self.port} idle={len(self.idle)}>"
 
 
-class UpstreamConnection(asyncio.Protocol):
-    """One connection to a replica."""
+class UpstreamConnection:
+    """One connection to a replica: an `asyncio.Protocol` in all but name (compiled classes have no foreign bases)."""
 
     __slots__ = (
         "_body",
@@ -179,7 +179,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._leave_idle()
         self.transport.close()
 
-    # -- asyncio.Protocol -------------------------------------------------------------------------------------------
+    # -- as an asyncio.Protocol -------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)

@@ -253,20 +253,35 @@ async def test_who_leaves_while_the_answer_streams_frees_the_slot(house: House):
     assert admission.in_flight == 0
 
 
+class SlowToConnect:
+    """The loop, but that a connection stands only when `connect` is set."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.connecting, self.connect = asyncio.Event(), asyncio.Event()
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._loop, name)
+
+    async def create_connection(self, *arguments: object, **options: object) -> object:
+        self.connecting.set()
+        await self.connect.wait()
+        return await self._loop.create_connection(*arguments, **options)  # type: ignore[arg-type]
+
+
 async def test_who_leaves_while_the_router_connects_frees_the_slot(house: House):
     """By the time the connection stands nobody wants it: it is closed, and never carried a byte."""
     replica = await house.replica()
     admission = house.serve(replica)
     (upstream,) = house.upstreams
-    connecting, connect = asyncio.get_running_loop().create_future(), upstream.connect
-    upstream.connect = connecting.set_result  # type: ignore[method-assign]
+    loop = upstream.loop = SlowToConnect(upstream.loop)  # type: ignore[assignment]
     client = await house.client()
     await client.send(request("GET"))
-    exchange = await asyncio.wait_for(connecting, BOUND_S)
+    await asyncio.wait_for(loop.connecting.wait(), BOUND_S)
     client.reset()
     assert await house.counted() == [GONE]
     assert admission.in_flight == 0
-    connect(exchange)
+    loop.connect.set()
     await replica.changes.until(lambda: replica.connections == 1)
     await replica.left()
     assert (replica.calls, upstream.idle) == ([], [])
