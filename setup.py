@@ -17,6 +17,8 @@ answers deadlines departures downstream exchange identifiers pace plane refusals
 """
 TELEMETRY = "counters histogram"
 
+BUILDING = {"bdist_wheel", "build_ext", "editable_wheel"}
+"""Commands that make extensions; the others only ask about the project, when what is needed to build may be missing."""
 WANTED = os.environ.get("MAITRE_COMPILE", "") not in ("", "0")
 
 
@@ -26,11 +28,13 @@ def hot_path() -> list[str]:
 
 
 def extensions() -> list[Extension]:
-    if not WANTED or "egg_info" in sys.argv:  # which only asks what is needed to build
+    if not WANTED or BUILDING.isdisjoint(sys.argv):
         return []
     from mypyc.build import mypycify  # noqa: PLC0415
 
-    return mypycify(hot_path(), opt_level="3", group_name="maitre")
+    # `make check` has checked the types, with all that the project depends on at hand; a build has only mypy
+    unconfigured = ["--config-file=", "--ignore-missing-imports"]
+    return mypycify([*unconfigured, *hot_path()], opt_level="3", group_name="maitre")
 
 
 setup(ext_modules=extensions(), setup_requires=["mypy>=1.14"] if WANTED else [])
