@@ -1,7 +1,7 @@
 """Who gets a slot of a version now, who waits, who is refused.
 
 The single writer of a version's slots and queue. Its methods are synchronous and return what is to be done; the shell
-does it, in the order given. `W` is the waiter (the data plane's exchange), `U` how a replica is reached.
+does it, in the order given. `W` is the waiter (`router.proxy.grants.Waiter`), `U` how a replica is reached.
 
 Invariants (tests/core/test_admission.py walks them with random schedules):
 - nobody waits while a slot is free on an available replica;
@@ -9,7 +9,7 @@ Invariants (tests/core/test_admission.py walks them with random schedules):
 - every waiter that was let in leaves in exactly one way: granted, late, or withdrawn;
 - a slot that comes back goes straight to the first waiter: nobody who arrives in between gets ahead of it.
 
-Pure; called by `router.proxy.exchange` and, for replicas, by `router.serving`. `now` is monotonic seconds.
+Pure; called by `router.proxy` and, for replicas, by `router.serving`. `now` is monotonic seconds.
 """
 
 from __future__ import annotations

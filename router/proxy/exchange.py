@@ -20,17 +20,17 @@ One exchange belongs to one `Downstream`; all calls come from the event loop, no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
-from router.core.admission import Grant, Queued
+from router.core.admission import Queued
 from router.core.cors import CorsPolicy, without_cors
 from router.core.heads import RequestHead, ResponseHead
 from router.core.routes import VersionRoute
-from router.core.slots import Replica, Slot
+from router.core.slots import Slot
 from router.errors import STATUS, Outcome
 from router.proxy import answers, refusals, rewriting
+from router.proxy.grants import eject, perform
 
 if TYPE_CHECKING:
     from router.proxy.downstream import Downstream
@@ -305,7 +305,7 @@ class Exchange:
         slot = self._slot
         if self._phase is not CONNECTING or slot is None:
             return
-        self._eject(slot.replica)
+        eject(self._plane, self.version.admission, slot.replica)
         self._try_again(slot, f"the replica could not be reached: {str(error) or type(error).__name__}")
 
     def response_failed(self, reason: str) -> None:
@@ -383,18 +383,6 @@ class Exchange:
             self._reach(other, now)
         else:
             self._wait(first=True)
-
-    def _eject(self, replica: Replica[Upstream]) -> None:
-        plane, admission = self._plane, self.version.admission
-        until = admission.connect_failed(replica, plane.now())
-        if until is None:
-            return
-
-        def readmit() -> None:
-            now = plane.now()
-            perform(admission.readmit(replica, now), now)
-
-        plane.loop.call_later(until - plane.now(), readmit)
 
     # -- refusals ---------------------------------------------------------------------------------------------------
 
@@ -527,12 +515,3 @@ class Exchange:
 
     def __repr__(self) -> str:
         return f"<Exchange {self._phase.name.lower()} {self.head!r} version={self.version.name!r}>"
-
-
-def perform(grants: Sequence[Grant[Exchange, Upstream]], now: float) -> None:
-    """Does what admission returned, in its order."""
-    for waiter, slot in grants:
-        if slot is None:
-            waiter.lapsed(now)
-        else:
-            waiter.granted(slot, now)

@@ -10,13 +10,13 @@ import asyncio
 from collections.abc import Callable
 
 from router.core.admission import Admission
-from router.proxy.exchange import Exchange, perform
+from router.proxy.grants import Waiter, perform
 from router.proxy.upstream import Upstream
 
 
 class Seats:
     def __init__(
-        self, admission: Admission[Exchange, Upstream], loop: asyncio.AbstractEventLoop, now: Callable[[], float]
+        self, admission: Admission[Waiter, Upstream], loop: asyncio.AbstractEventLoop, now: Callable[[], float]
     ) -> None:
         self._admission = admission
         self._loop = loop

@@ -17,7 +17,7 @@ from autoscaler.policy import Observation, ScalingSettings
 from router.core.admission import Admission, Limits
 from router.core.routes import VersionRoute
 from router.model.spec import Version
-from router.proxy.exchange import Exchange, perform
+from router.proxy.grants import Waiter, perform
 from router.proxy.upstream import Upstream
 from router.serving.replicas import Premises, Replicas
 from router.serving.seats import Seats
@@ -52,7 +52,7 @@ class LiveVersion:
         self.traffic_percentile = 0.0
         self._server_timing = server_timing
         self._around = around
-        self._admission: Admission[Exchange, Upstream] = Admission(_limits(version))
+        self._admission: Admission[Waiter, Upstream] = Admission(_limits(version))
         self._seats = Seats(self._admission, around.loop, around.now)
         self._replicas = Replicas(f"{endpoint}/{version.name}", self._seats, around.premises)
         self._settings = _scaling(version, around.dev_test)

@@ -23,7 +23,8 @@ from router.core.routes import EndpointRoute, RouteTable, VersionRoute
 from router.core.traffic import Split
 from router.errors import Outcome
 from router.proxy.downstream import Downstream
-from router.proxy.exchange import Exchange, perform
+from router.proxy.exchange import Exchange
+from router.proxy.grants import Waiter, perform
 from router.proxy.identifiers import RequestIds
 from router.proxy.listener import Listener, bind
 from router.proxy.plane import DataPlane
@@ -89,7 +90,7 @@ class House:
         self.port = self.listener.port
         self._replicas: list[Replica] = []
         self._clients: list[Client] = []
-        self._admissions: list[Admission[Exchange, Upstream]] = []
+        self._admissions: list[Admission[Waiter, Upstream]] = []
         self.upstreams: list[Upstream] = []
         self._names = map("replica-{}".format, itertools.count(1))
 
@@ -119,7 +120,7 @@ class House:
         scoring_timeout_s: float = BOUND_S,
         server_timing: bool = False,
     ) -> VersionRoute:
-        admission: Admission[Exchange, Upstream] = Admission(limits or Limits(queue_wait_s=BOUND_S))
+        admission: Admission[Waiter, Upstream] = Admission(limits or Limits(queue_wait_s=BOUND_S))
         self._admissions.append(admission)
         route = VersionRoute(
             endpoint="digits",
@@ -167,7 +168,7 @@ class House:
     def publish(self, *endpoints: EndpointRoute, hosts: Mapping[str, EndpointRoute] | None = None) -> None:
         self.plane.publish(RouteTable({endpoint.name: endpoint for endpoint in endpoints}, hosts))
 
-    def serve(self, *replicas: Replica, **settings: Any) -> Admission[Exchange, Upstream]:
+    def serve(self, *replicas: Replica, **settings: Any) -> Admission[Waiter, Upstream]:
         """One endpoint with one version, blue, that needs no credential."""
         version = self.version("blue", *replicas, **settings)
         self.publish(self.endpoint(version))

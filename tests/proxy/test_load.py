@@ -6,7 +6,7 @@ import random
 import pytest
 
 from router.core.admission import Limits
-from router.proxy.exchange import perform
+from router.proxy.grants import perform
 from tests.fakes.changes import BOUND_S
 from tests.fakes.client import Client
 from tests.fakes.replica import Call, Replica, Script, hang
