@@ -2,7 +2,8 @@
 
 An `Outcome` is what metrics, logs and error bodies call the end of a request; the list is section 5 of the contract
 and is closed: a test walks it against the status table, the metrics and docs/behaviour.md. Outcomes are values, not
-exceptions: the data plane returns them, because refusing a request is ordinary work.
+exceptions: the data plane returns them, because refusing a request is ordinary work. A copy of a request for a mirror
+version ends in one of them too, or was never sent: `CopyDropped`.
 
 Exceptions are for what the caller cannot go on from:
 
@@ -58,6 +59,15 @@ STATUS: Final[dict[Outcome, HTTPStatus | None]] = {
     Outcome.DRAINING: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 """The status that the router itself answers with; None where it answers none of its own."""
+
+
+class CopyDropped(StrEnum):
+    """Why a mirror version was sent no copy of a request that it was to get one of: a label beside the outcomes."""
+
+    TOO_LARGE = "too_large"
+    """The request is larger than a copy may be."""
+    OVER_BUDGET = "over_budget"
+    """The copies under way take all the memory that there is for them."""
 
 
 class MaitreError(Exception):

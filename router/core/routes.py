@@ -15,16 +15,19 @@ Pure; `router.serving` builds tables, `router.proxy.exchange` asks them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from router.core.admission import Admission, Limits
 from router.core.cors import CorsPolicy
 from router.core.heads import RequestHead
 from router.core.traffic import Split
-from router.errors import Outcome
+from router.errors import CopyDropped, Outcome
 
 SERVICE_PREFIX: Final = b"/api/v1/service/"
+PIN: Final = b"azureml-model-deployment"
+"""The header that names the version that is to answer."""
 
 
 class Credentials(Protocol):
@@ -51,6 +54,13 @@ class Recorder(Protocol):
         queue_s: float,
         overhead_s: float,
     ) -> None: ...
+
+
+class CopyRecorder(Protocol):
+    """Where the data plane counts what became of the copies for one mirror version."""
+
+    def finished(self, outcome: Outcome, total_s: float) -> None: ...
+    def dropped(self, reason: CopyDropped) -> None: ...
 
 
 def _ignore() -> None:
@@ -130,10 +140,19 @@ def unpicked_route(endpoint: str, recorder: RefusalRecorder) -> VersionRoute:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class MirrorRoute:
+    """A version that gets copies of live requests. `share`: of how many, in percent, above 0 and at most 100."""
+
+    version: VersionRoute
+    share: float
+    recorder: CopyRecorder
+
+
 class EndpointRoute:
     """One endpoint as the data plane sees it."""
 
-    __slots__ = ("_split", "_sticky", "cors", "credentials", "name", "unpicked", "versions")
+    __slots__ = ("_split", "_sticky", "cors", "credentials", "mirrors", "name", "unpicked", "versions")
 
     def __init__(
         self,
@@ -145,11 +164,13 @@ class EndpointRoute:
         recorder: RefusalRecorder,
         sticky_header: str | None = None,
         cors: CorsPolicy | None = None,
+        mirrors: Sequence[MirrorRoute] = (),
     ) -> None:
         self.name = name
         self.cors = cors
         self.credentials = credentials
         self.versions = {version.encode(): route for version, route in versions.items()}
+        self.mirrors = tuple(mirrors)
         self.unpicked = unpicked_route(name, recorder)
         self._split = split
         self._sticky = _FieldOf(sticky_header) if sticky_header else None
@@ -159,12 +180,23 @@ class EndpointRoute:
 
         None when the pinned version does not exist. A picked version without replicas is not replaced by another one.
         """
-        pinned = head.fields.get(b"azureml-model-deployment")
+        pinned = head.fields.get(PIN)
         if pinned is not None:
             return self.versions.get(pinned.rstrip(b" \t"))
         if self._sticky is not None and (value := self._sticky.value(head)) is not None:
             return self._split.pick_sticky(value)
         return self._split.pick(u)
+
+    def mirrors_for(self, head: RequestHead, draws: Sequence[float]) -> Sequence[MirrorRoute]:
+        """The mirrors that get a copy of this request; `draws` has a number in [0, 1) for each of `mirrors`.
+
+        Each mirror draws for itself, so 100 percent is every request, whatever the others get. A request that pins its
+        version is meant for that one alone, and one that asks for an upgrade opens a conversation, of which no copy can
+        be made.
+        """
+        if PIN in head.fields or head.upgrade:
+            return ()
+        return [mirror for mirror, u in zip(self.mirrors, draws, strict=True) if u < mirror.share / 100]
 
 
 class _FieldOf:

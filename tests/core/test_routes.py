@@ -1,11 +1,13 @@
 """Routes: from a head to an endpoint, a version and a path; the same cost and the same answer among ten thousand."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from router.core.admission import Admission, Limits
 from router.core.credentials import NoCredentials
 from router.core.heads import parse_request
-from router.core.routes import EndpointRoute, RouteTable, VersionRoute
+from router.core.routes import EndpointRoute, MirrorRoute, RouteTable, VersionRoute
 from router.core.traffic import Split
 from router.errors import Outcome
 
@@ -43,6 +45,24 @@ def endpoint(name="digits", recorder=None, sticky_header=None, **shares):
         recorder=recorder or Counted(),
         sticky_header=sticky_header,
     )
+
+
+def mirrored(*shares):
+    """An endpoint with a live version, and mirrors m0, m1, … of these shares."""
+    mirrors = [MirrorRoute(version(f"m{index}"), share, Counted()) for index, share in enumerate(shares)]
+    blue = version("blue")
+    return EndpointRoute(
+        name="digits",
+        credentials=NoCredentials(),
+        versions={"blue": blue} | {mirror.version.name: mirror.version for mirror in mirrors},
+        split=Split({"blue": blue}, {"blue": 100}, "blue"),
+        recorder=Counted(),
+        mirrors=mirrors,
+    )
+
+
+def copied(route, draws, *lines):
+    return [mirror.version.name for mirror in route.mirrors_for(get(b"/", *lines), draws)]
 
 
 def get(target, *lines, host=b"router:8080"):
@@ -302,3 +322,55 @@ def test_before_a_version_is_picked_the_endpoint_counts():
     assert recorder.seen == [(Outcome.UNAUTHORIZED, 401, 0.5)]
     assert (unpicked.endpoint, unpicked.name, unpicked.header, unpicked.header_line) == ("digits", "", b"", b"")
     assert unpicked.admission.total == 0
+
+
+# -- mirrors -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_endpoint_without_mirrors_copies_nothing():
+    assert endpoint().mirrors == ()
+    assert copied(endpoint(), []) == []
+
+
+@pytest.mark.parametrize(
+    ("draws", "names"),
+    [
+        ((0.0, 0.0, 0.0), ["m0", "m1", "m2"]),
+        ((0.299, 0.3, 0.999), ["m0", "m2"]),
+        ((0.3, 0.29, 0.999), ["m1", "m2"]),
+        ((1 - 2**-53, 0.3, 1 - 2**-53), ["m2"]),
+    ],
+)
+def test_each_mirror_draws_for_itself(draws, names):
+    assert copied(mirrored(30.0, 30.0, 100.0), draws) == names
+
+
+@given(st.floats(0.0, 100.0, exclude_min=True), st.integers(1, 1000))
+def test_a_mirror_gets_its_share(share, requests):
+    """Of equidistant draws: at most one request more or less than the share says, and all of them at 100."""
+    route = mirrored(share)
+    copies = sum(len(copied(route, [place / requests])) for place in range(requests))
+    assert abs(copies - requests * share / 100) <= 1
+    assert (copies == requests) or share < 100
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [b"azureml-model-deployment: blue"],
+        [b"Azureml-Model-Deployment: m0"],
+        [b"connection: upgrade", b"upgrade: websocket"],
+    ],
+)
+def test_a_pinned_request_and_an_upgrade_are_not_copied(lines):
+    assert copied(mirrored(100.0), [0.0], *lines) == []
+
+
+def test_an_upgrade_that_is_ignored_is_a_request_like_any_other():
+    assert copied(mirrored(100.0), [0.0], b"upgrade: h2c") == ["m0"]
+
+
+def test_a_mirror_is_picked_only_by_a_pin():
+    route = mirrored(100.0)
+    assert {route.pick(get(b"/"), u / 100).name for u in range(100)} == {"blue"}
+    assert route.pick(get(b"/", b"azureml-model-deployment: m0"), 0.0).name == "m0"
