@@ -15,14 +15,14 @@ from typing import Final
 
 from autoscaler.policy import Observation, ScalingSettings
 from router.core.admission import Admission, Limits
-from router.core.routes import VersionRoute
+from router.core.routes import MirrorRoute, VersionRoute
 from router.model.spec import Version
 from router.proxy.grants import Waiter, perform
 from router.proxy.upstream import Upstream
 from router.serving.replicas import Premises, Replicas
 from router.serving.seats import Seats
 from router.serving.support import uses_tls
-from router.telemetry.counters import ScaleEvents, VersionMetrics
+from router.telemetry.counters import MirrorMetrics, ScaleEvents, VersionMetrics
 from router.telemetry.source import VersionLoad
 
 LOOK_S: Final = 0.02
@@ -48,6 +48,7 @@ class LiveVersion:
         self.version = version.name
         self.spec = version
         self.metrics = VersionMetrics()
+        self.mirror_metrics: MirrorMetrics | None = None
         self.scale_events = ScaleEvents()
         self.traffic_percentile = 0.0
         self._server_timing = server_timing
@@ -78,6 +79,14 @@ class LiveVersion:
         while self._admission.queued and self._around.now() < until:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_S)
         await self._replicas.close(max(0.0, until - self._around.now()))
+
+    def mirror(self) -> MirrorRoute | None:
+        """This version as a mirror of its endpoint; None when it is none."""
+        if not self.spec.is_mirror:
+            return None
+        if self.mirror_metrics is None:  # for all that follows, also should it be a mirror once more
+            self.mirror_metrics = MirrorMetrics()
+        return MirrorRoute(self.route, self.spec.mirror_percentile, self.mirror_metrics)
 
     @property
     def scalable(self) -> bool:

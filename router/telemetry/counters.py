@@ -6,6 +6,9 @@ Three places, so that every request is counted exactly once and no label is ever
 - `EndpointMetrics`, one per endpoint, for those that ended before (a wrong key, a pin to no version): label version "";
 - one more `EndpointMetrics` per process for requests that matched no endpoint: both labels "".
 
+Copies of requests for mirror versions are no requests: they have a place of their own, `MirrorMetrics`, so that what
+users got and what a mirror made of it never mix.
+
 The worker's event loop is the only writer. Objects live as long as the version they count for, over reloads of the
 configuration, so that counters never fall. Workers ship snapshots; the control process merges them.
 
@@ -20,7 +23,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from router.errors import Outcome
+from router.errors import CopyDropped, Outcome
 from router.telemetry.histogram import DURATION_BOUNDS, OVERHEAD_BOUNDS, Histogram, HistogramSnapshot
 
 
@@ -39,6 +42,13 @@ class VersionTotals(NamedTuple):
     upstream: HistogramSnapshot
     queue: HistogramSnapshot
     overhead: HistogramSnapshot
+
+
+class MirrorTotals(NamedTuple):
+    """What a `MirrorMetrics` has counted since it was made; immutable by convention, picklable."""
+
+    copies: Mapping[Outcome | CopyDropped, int]
+    duration: HistogramSnapshot
 
 
 class EndpointMetrics:
@@ -119,6 +129,39 @@ class VersionMetrics:
 
     def __repr__(self) -> str:
         return f"<VersionMetrics {sum(self._requests.values())} requests>"
+
+
+class MirrorMetrics:
+    """Copies of live requests for one mirror version."""
+
+    __slots__ = ("_copies", "_duration")
+
+    def __init__(self) -> None:
+        self._copies: defaultdict[Outcome | CopyDropped, int] = defaultdict(int)
+        self._duration = Histogram(DURATION_BOUNDS)
+
+    def finished(self, outcome: Outcome, total_s: float) -> None:
+        """Count one copy. `total_s`: from when the request was there in full to the end of the mirror's answer."""
+        self._copies[outcome] += 1
+        self._duration.observe(total_s)
+
+    def dropped(self, reason: CopyDropped) -> None:
+        """Count one copy that was not sent; it took no time."""
+        self._copies[reason] += 1
+
+    def merge(self, totals: MirrorTotals) -> None:
+        for ending, count in totals.copies.items():
+            self._copies[ending] += count
+        self._duration.merge(totals.duration)
+
+    def snapshot(self) -> MirrorTotals | None:
+        """What was counted until now; None where there was no copy yet."""
+        if not self._copies:
+            return None
+        return MirrorTotals(dict(self._copies), self._duration.snapshot())
+
+    def __repr__(self) -> str:
+        return f"<MirrorMetrics {sum(self._copies.values())} copies>"
 
 
 class ScaleEvents:

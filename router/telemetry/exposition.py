@@ -76,9 +76,15 @@ def _read_endpoint(label: str, metrics: EndpointMetrics) -> EndpointReading | No
 
 
 def _read_version(version: VersionSource) -> VersionReading:
-    events = version.scale_events
+    events, mirror = version.scale_events, version.mirror_metrics
     return VersionReading(
-        version.endpoint, version.version, version.load(), events.up, events.down, version.metrics.snapshot()
+        version.endpoint,
+        version.version,
+        version.load(),
+        events.up,
+        events.down,
+        version.metrics.snapshot(),
+        None if mirror is None else mirror.snapshot(),
     )
 
 

@@ -1,8 +1,8 @@
 """The names, labels, units and meanings of maitre's metrics: section 7 of the contract as Prometheus metric families.
 
 Pure: `Readings`, immutable values taken from the running router, in; families out. Counters and histograms of
-versions and endpoints that have never seen a request are left out (with 10,000 endpoints most are idle); gauges are
-always there.
+versions and endpoints that have never seen a request (a copy of one, for mirrors) are left out (with 10,000 endpoints
+most are idle); gauges are always there.
 Labels are endpoint, version, outcome, code and direction, and nothing that a client chose.
 """
 
@@ -22,7 +22,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
-from router.telemetry.counters import EndpointTotals, VersionTotals
+from router.telemetry.counters import EndpointTotals, MirrorTotals, VersionTotals
 from router.telemetry.histogram import HistogramSnapshot
 from router.telemetry.source import Clients, VersionLoad
 
@@ -45,6 +45,7 @@ class VersionReading(NamedTuple):
     scaled_up: int
     scaled_down: int
     totals: VersionTotals | None  # None: no request yet
+    mirrored: MirrorTotals | None = None  # None: no copy yet
 
 
 class Readings(NamedTuple):
@@ -123,6 +124,7 @@ class Families(Collector):
             yield _histogram(
                 name, meaning, ((endpoint, version, histogram(totals)) for endpoint, version, totals in active)
             )
+        yield from _mirrored([(r.endpoint, r.version, r.mirrored) for r in readings.versions if r.mirrored is not None])
         yield _scale_events(readings.versions)
         for name, meaning, gauge in _GAUGES:
             yield _gauge(name, meaning, ((r.endpoint, r.version, gauge(r.load)) for r in readings.versions))
@@ -144,6 +146,24 @@ def _requests(rows: Sequence[tuple[str, str, EndpointTotals | VersionTotals]]) -
     return family
 
 
+def _mirrored(rows: Sequence[tuple[str, str, MirrorTotals]]) -> Iterator[Metric]:
+    family = CounterMetricFamily(
+        "maitre_mirrored_requests",
+        "Copies of live requests for a mirror version, by how they ended, or why none was sent (too_large, "
+        "over_budget). None of them is in maitre_requests_total.",
+        labels=(*_VERSION, "outcome"),
+    )
+    for endpoint, version, totals in rows:
+        for ending, count in totals.copies.items():
+            family.add_metric((endpoint, version, ending.value), count)
+    yield family
+    yield _histogram(
+        "maitre_mirrored_duration_seconds",
+        "Seconds from when a live request was there in full to the end of its copy, for copies that were made.",
+        ((endpoint, version, totals.duration) for endpoint, version, totals in rows),
+    )
+
+
 def _histogram(name: str, meaning: str, rows: Iterable[tuple[str, str, HistogramSnapshot]]) -> Metric:
     family = HistogramMetricFamily(name, meaning, labels=_VERSION)
     for endpoint, version, histogram in rows:
@@ -161,7 +181,8 @@ def _scale_events(versions: Sequence[VersionReading]) -> Metric:
     )
     for reading in versions:
         # Both directions from the first request on: a counter that starts at 0 shows its first rise to increase().
-        if reading.totals is not None or reading.scaled_up or reading.scaled_down:
+        served = reading.totals is not None or reading.mirrored is not None
+        if served or reading.scaled_up or reading.scaled_down:
             family.add_metric((reading.endpoint, reading.version, "up"), reading.scaled_up)
             family.add_metric((reading.endpoint, reading.version, "down"), reading.scaled_down)
     return family

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
-from router.telemetry.counters import EndpointMetrics, ScaleEvents, VersionMetrics
+from router.telemetry.counters import EndpointMetrics, MirrorMetrics, ScaleEvents, VersionMetrics
 
 
 class VersionLoad(NamedTuple):
@@ -60,6 +60,10 @@ class VersionSource(Protocol):
     def version(self) -> str: ...
     @property
     def metrics(self) -> VersionMetrics: ...
+    @property
+    def mirror_metrics(self) -> MirrorMetrics | None:
+        """None for a version that never was a mirror."""
+
     @property
     def scale_events(self) -> ScaleEvents: ...
     def load(self) -> VersionLoad: ...

@@ -4,8 +4,8 @@ import pickle
 
 import pytest
 
-from router.errors import Outcome
-from router.telemetry.counters import EndpointMetrics, ScaleEvents, VersionMetrics
+from router.errors import CopyDropped, Outcome
+from router.telemetry.counters import EndpointMetrics, MirrorMetrics, ScaleEvents, VersionMetrics
 
 
 def test_a_request_that_reached_a_slot_counts_everywhere():
@@ -86,6 +86,25 @@ def test_a_snapshot_stays_as_it_was():
     for totals in snapshots:
         assert totals.requests == {(Outcome.OK, 200): 1}
         assert totals.duration.observations == 1
+
+
+def test_copies_count_by_how_they_ended_or_why_there_was_none():
+    metrics = MirrorMetrics()
+    assert metrics.snapshot() is None
+    metrics.finished(Outcome.OK, 0.5)
+    metrics.finished(Outcome.UPSTREAM_TIMEOUT, 1.0)
+    metrics.dropped(CopyDropped.TOO_LARGE)
+    total = MirrorMetrics()
+    for _ in range(2):
+        total.merge(pickle.loads(pickle.dumps(metrics.snapshot())))
+    totals = total.snapshot()
+    assert totals.copies == {Outcome.OK: 2, Outcome.UPSTREAM_TIMEOUT: 2, CopyDropped.TOO_LARGE: 2}
+    assert (totals.duration.observations, totals.duration.sum_s) == (4, 3.0), "what was not sent took no time"
+    assert repr(total) == "<MirrorMetrics 6 copies>"
+
+
+def test_no_reason_to_drop_a_copy_is_called_like_an_outcome():
+    assert not {reason.value for reason in CopyDropped} & {outcome.value for outcome in Outcome}
 
 
 def test_scale_events_have_a_direction():

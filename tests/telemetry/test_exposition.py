@@ -11,8 +11,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from router.errors import Outcome
-from router.telemetry.counters import EndpointMetrics, ScaleEvents, VersionMetrics
+from router.errors import CopyDropped, Outcome
+from router.telemetry.counters import EndpointMetrics, MirrorMetrics, ScaleEvents, VersionMetrics
 from router.telemetry.exposition import Exposition
 from router.telemetry.source import Clients, VersionLoad
 
@@ -35,6 +35,7 @@ class Version:
     now: VersionLoad = IDLE
     metrics: VersionMetrics = field(default_factory=VersionMetrics)
     scale_events: ScaleEvents = field(default_factory=ScaleEvents)
+    mirror_metrics: MirrorMetrics | None = None
 
     def load(self) -> VersionLoad:
         return self.now
@@ -125,6 +126,27 @@ async def test_durations_are_cumulative_histograms(accept, name, count, sum_s, b
     assert found[labelled(f"{name}_sum", **BLUE)] == pytest.approx(sum_s)
     assert found[labelled(f"{name}_bucket", **BLUE, le=bound)] == within
     assert found[labelled(f"{name}_bucket", **BLUE, le="+Inf")] == count
+
+
+@pytest.mark.parametrize("accept", ["", OPENMETRICS])
+async def test_copies_have_metrics_of_their_own(accept):
+    mirror = MirrorMetrics()
+    shade = Version("digits", "shade", mirror_metrics=mirror)
+    router = Router([Endpoint("digits")], [*planted().versions(), shade])
+    assert not any(name.startswith("maitre_mirrored") for name, _ in await samples(router, accept))
+    mirror.finished(Outcome.OK, 0.2)
+    mirror.finished(Outcome.QUEUE_FULL, 0.0)
+    for reason in CopyDropped:
+        mirror.dropped(reason)
+    found = await samples(router, accept)
+    labels = {"endpoint": "digits", "version": "shade"}
+    for outcome in ("ok", "queue_full", "too_large", "over_budget"):
+        assert found[labelled("maitre_mirrored_requests_total", **labels, outcome=outcome)] == 1
+    assert found[labelled("maitre_mirrored_duration_seconds_count", **labels)] == 2
+    assert found[labelled("maitre_mirrored_duration_seconds_sum", **labels)] == 0.2
+    assert found[labelled("maitre_scale_events_total", **labels, direction="up")] == 0
+    assert not any(name.startswith("maitre_request") and ("version", "shade") in about and "outcome" in dict(about)
+                   for name, about in found)  # fmt: skip
 
 
 @pytest.mark.parametrize("accept", ["", OPENMETRICS])
@@ -270,6 +292,10 @@ async def test_the_switch_interval_is_put_back():
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool, which comes with Prometheus")
 async def test_promtool_finds_no_fault():
-    text = await page(planted())
+    shade = Version("digits", "shade", mirror_metrics=MirrorMetrics())
+    shade.mirror_metrics.finished(Outcome.OK, 0.2)
+    shade.mirror_metrics.dropped(CopyDropped.OVER_BUDGET)
+    text = await page(Router([], [*planted().versions(), shade]))
+    assert "maitre_mirrored_requests_total{" in text
     checked = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True, check=False)
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
