@@ -33,6 +33,7 @@ from router.proxy import answers, refusals, rewriting
 from router.proxy.grants import eject, perform
 
 if TYPE_CHECKING:
+    from router.proxy.collecting import Collecting
     from router.proxy.downstream import Downstream
     from router.proxy.plane import DataPlane
     from router.proxy.upstream import Upstream, UpstreamConnection
@@ -65,6 +66,7 @@ class Exchange:
         "_body",
         "_body_done",
         "_client",
+        "_collecting",
         "_connection",
         "_cors",
         "_cut_by_close",
@@ -102,6 +104,7 @@ class Exchange:
         self._slot: Slot[Upstream] | None = None
         self._connection: UpstreamConnection | None = None
         self._cors: CorsPolicy | None = None
+        self._collecting: Collecting | None = None
         self._retried = False
         self._forwarded_at = 0.0
         self._keep_alive = head.keep_alive
@@ -145,6 +148,8 @@ class Exchange:
         if version is None:
             return self.refuse(Outcome.NOT_FOUND, refusals.no_such_version(endpoint))
         self.version = version
+        if endpoint.mirrors:
+            self._collecting = plane.copies.collect(endpoint, head, self._rest)
         slot = version.admission.acquire(self, self._client, self.started)
         if slot is None:
             return self._wait()
@@ -200,6 +205,8 @@ class Exchange:
         rewritten = rewriting.request_head(head, path, client.forwarded_lines(head), self.request_id, traceparent)
         self._resendable = True
         connection.send(self, rewritten + self._body)
+        if self._collecting is not None:
+            self._collecting.forwarded(rewritten, self._body, self._body_done)
         if not self._body_done:
             client.update_reading()
 
@@ -286,6 +293,8 @@ class Exchange:
             self._keep_body(data, limits.buffer_bytes)
         if connection is not None and data:
             connection.transport.write(data)
+        if self._collecting is not None:
+            self._collecting.passed(data, done)
 
     def _keep_body(self, data: bytes, room: int) -> None:
         """Until an answer begins, what came of the body is kept: it waits to be sent, or may have to be sent again."""
@@ -463,6 +472,8 @@ class Exchange:
                 perform(grants, now)
         elif phase is QUEUED:
             admission.withdraw(self)
+        if self._collecting is not None:
+            self._collecting.ended()
         self._record(now, ended_at)
         self._client.exchange_ended(self._keep_alive)
 

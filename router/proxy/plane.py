@@ -19,6 +19,7 @@ from router.core.headmemo import HeadMemo
 from router.core.heads import parse_request
 from router.core.limits import ClientLimits
 from router.core.routes import RefusalRecorder, RouteTable, unpicked_route
+from router.proxy.copies import Copies, CopyLimits
 from router.proxy.deadlines import TICK_S, DeadlineWheel
 from router.proxy.departures import Departures
 from router.proxy.identifiers import RequestIds
@@ -46,6 +47,7 @@ class DataPlane:
         unrouted: RefusalRecorder,
         access_log: Callable[[Exchange, float], None] | None = None,
         trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (),
+        copy_limits: CopyLimits | None = None,
     ) -> None:
         """`now` is monotonic seconds, `draw` is uniform in [0, 1); `unrouted` counts what met no endpoint."""
         self.loop = loop
@@ -66,6 +68,7 @@ class DataPlane:
         self.connections_displaced = 0
         self.departures = Departures(loop)
         self.wheel = DeadlineWheel(self._set_alarm)
+        self.copies = Copies(self, copy_limits or CopyLimits())
         self._emptied = asyncio.Event()
         self._emptied.set()
         self._alarm: asyncio.TimerHandle | None = None
@@ -102,9 +105,10 @@ class DataPlane:
             connection.drain(self.last_call)
 
     def abort(self) -> None:
-        """Cuts what is left."""
+        """Cuts what is left, copies for mirrors too."""
         for connection in list(self.connections):
             connection.abort()
+        self.copies.cut()
         self.departures.close()
         if self._alarm is not None:
             self._alarm.cancel()

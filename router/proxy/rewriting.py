@@ -9,6 +9,7 @@ Pure; called once or twice per request by `router.proxy.exchange`.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from router.core.heads import RequestHead
@@ -16,6 +17,7 @@ from router.core.heads import RequestHead
 CLOSE: Final = b"connection: close\r\n"
 CHUNKED: Final = b"\r\ntransfer-encoding: chunked"
 KEEP_ALIVE_10: Final = b"connection: keep-alive\r\n"
+_EXPECT: Final = re.compile(rb"\r\n(?i:expect):[^\r]*")
 
 
 def request_head(head: RequestHead, path: bytes, forwarded: bytes, request_id: bytes, traceparent: bytes) -> bytes:
@@ -30,6 +32,15 @@ def request_head(head: RequestHead, path: bytes, forwarded: bytes, request_id: b
         head.client_id,
         traceparent,
     )
+
+
+def copied_head(rewritten: bytes, path: bytes) -> bytes:
+    """What a mirror gets for a request whose replica gets `rewritten`: the same at its own path, without Expect.
+
+    A copy is sent with its whole body, so there is nothing left to ask for (RFC 9110 section 10.1.1).
+    """
+    method, _, rest = rewritten.split(b" ", 2)
+    return _EXPECT.sub(b"", b"%b %b %b" % (method, path, rest))
 
 
 def response_head(passed_on: bytes, chunked: bool, version: bytes, request_id: bytes, last: bytes) -> bytes:

@@ -10,6 +10,7 @@ import pytest
 import uvloop
 
 from router.core.limits import ClientLimits
+from router.proxy.copies import CopyLimits
 from tests.proxy.house import House
 
 OpenHouse = Callable[..., Awaitable[House]]
@@ -24,8 +25,12 @@ async def open_house() -> AsyncIterator[OpenHouse]:
     """Opens a house with other limits than the usual ones, or with trusted proxies."""
     houses: list[House] = []
 
-    async def open_one(limits: ClientLimits | None = None, trusted: tuple[IPv4Network, ...] = ()) -> House:
-        houses.append(await House.open(limits, trusted))
+    async def open_one(
+        limits: ClientLimits | None = None,
+        trusted: tuple[IPv4Network, ...] = (),
+        copy_limits: CopyLimits | None = None,
+    ) -> House:
+        houses.append(await House.open(limits, trusted, copy_limits))
         return houses[-1]
 
     yield open_one

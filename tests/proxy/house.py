@@ -10,7 +10,7 @@ import asyncio
 import itertools
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network
 from typing import Any
@@ -19,9 +19,10 @@ from router.core.admission import Admission, Limits
 from router.core.cors import CorsPolicy
 from router.core.credentials import KeyRing, NoCredentials
 from router.core.limits import ClientLimits
-from router.core.routes import EndpointRoute, RouteTable, VersionRoute
+from router.core.routes import EndpointRoute, MirrorRoute, RouteTable, VersionRoute
 from router.core.traffic import Split
-from router.errors import Outcome
+from router.errors import CopyDropped, Outcome
+from router.proxy.copies import CopyLimits
 from router.proxy.downstream import Downstream
 from router.proxy.exchange import Exchange
 from router.proxy.grants import Waiter, perform
@@ -60,14 +61,32 @@ class Recorder:
         self._house.changes.happened()
 
 
+class CopyRecorder:
+    """Keeps what became of the copies for one mirror."""
+
+    def __init__(self, where: str, house: House) -> None:
+        self._where = where
+        self._house = house
+
+    def finished(self, outcome: Outcome, total_s: float) -> None:
+        assert total_s >= 0
+        self.dropped(outcome)
+
+    def dropped(self, reason: Outcome | CopyDropped) -> None:
+        self._house.copies.append((self._where, reason.value))
+        self._house.changes.happened()
+
+
 class House:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         limits: ClientLimits,
         trusted_proxies: tuple[IPv4Network, ...] = (),
+        copy_limits: CopyLimits | None = None,
     ) -> None:
         self.ended: list[Ended] = []
+        self.copies: list[tuple[str, str]] = []
         self.logged: list[Exchange] = []
         self.changes = Changes()
         self.faults: list[dict[str, Any]] = []
@@ -85,6 +104,7 @@ class House:
             unrouted=Recorder("", self),
             access_log=lambda exchange, _now: self.logged.append(exchange),
             trusted_proxies=trusted_proxies,
+            copy_limits=copy_limits,
         )
         self.listener = Listener(self.plane, bind("127.0.0.1", 0))
         self.port = self.listener.port
@@ -95,8 +115,13 @@ class House:
         self._names = map("replica-{}".format, itertools.count(1))
 
     @classmethod
-    async def open(cls, limits: ClientLimits | None = None, trusted_proxies: tuple[IPv4Network, ...] = ()) -> House:
-        house = cls(asyncio.get_running_loop(), limits or ClientLimits(), trusted_proxies)
+    async def open(
+        cls,
+        limits: ClientLimits | None = None,
+        trusted_proxies: tuple[IPv4Network, ...] = (),
+        copy_limits: CopyLimits | None = None,
+    ) -> House:
+        house = cls(asyncio.get_running_loop(), limits or ClientLimits(), trusted_proxies, copy_limits)
         await house.listener.start()
         return house
 
@@ -136,6 +161,9 @@ class House:
             self.add(route, replica)
         return route
 
+    def mirror(self, name: str, *replicas: Replica, share: float = 100.0, **settings: Any) -> MirrorRoute:
+        return MirrorRoute(self.version(name, *replicas, **settings), share, CopyRecorder(name, self))
+
     def add(self, version: VersionRoute, replica: Replica) -> str:
         """The replica is ready from now on; returns its name."""
         upstream = Upstream(self.plane.loop, "127.0.0.1", replica.port)
@@ -152,8 +180,9 @@ class House:
         percentiles: Mapping[str, float] | None = None,
         sticky_header: str | None = None,
         allow_origins: tuple[str, ...] = (),
+        mirrors: Sequence[MirrorRoute] = (),
     ) -> EndpointRoute:
-        by_name = {version.name: version for version in versions}
+        by_name = {version.name: version for version in [*versions, *(mirror.version for mirror in mirrors)]}
         default = versions[0].name
         return EndpointRoute(
             name=name,
@@ -163,6 +192,7 @@ class House:
             recorder=Recorder(name, self),
             sticky_header=sticky_header,
             cors=CorsPolicy(allow_origins) if allow_origins else None,
+            mirrors=mirrors,
         )
 
     def publish(self, *endpoints: EndpointRoute, hosts: Mapping[str, EndpointRoute] | None = None) -> None:
@@ -185,6 +215,11 @@ class House:
         """Waits for that many requests to have ended; returns how all of them did, in order."""
         await self.changes.until(lambda: len(self.ended) >= requests)
         return [(each.where, each.outcome.value, each.code) for each in self.ended]
+
+    async def copied(self, copies: int = 1) -> list[tuple[str, str]]:
+        """Waits for that many copies to have ended or been dropped; returns how all of them did, in order."""
+        await self.changes.until(lambda: len(self.copies) >= copies)
+        return self.copies
 
     async def caught_up(self) -> None:
         """Returns when the router has seen what was sent before: it has answered somebody else since."""
@@ -219,6 +254,7 @@ class House:
     async def _assert_empty(self) -> None:
         async with asyncio.timeout(BOUND_S):
             await self.plane.emptied()
+        self.plane.copies.cut()  # whoever expects another end of them has waited for it
         self._assert_nothing_held()
         for upstream in self.upstreams:
             upstream.close()
@@ -229,6 +265,7 @@ class House:
 
     def _assert_nothing_held(self) -> None:
         assert len(self.logged) == len(self.ended)
+        assert repr(self.plane.copies) == "<Copies under_way=0 held_bytes=0>"
         for admission in self._admissions:
             assert (admission.in_flight, admission.queued, admission.tunnels) == (0, 0, 0), admission
             for replica in admission._slots:  # no other way shows that every token came home

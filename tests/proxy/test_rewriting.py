@@ -190,3 +190,20 @@ def test_what_a_trusted_proxy_says_is_kept_and_it_joins_the_chain():
 @pytest.mark.parametrize("lines", [(), (b"x-forwarded-for:",)])
 def test_what_it_does_not_say_is_seen(lines):
     assert rewriting.forwarded_by_trusted(request(*lines), b"10.0.0.1", b"http") == FORWARDED
+
+
+# -- copies ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_copy_differs_by_its_path_alone():
+    head = request(b"accept: x", b"content-length: 3", start=b"POST /a?b=/c HTTP/1.1")
+    live = rewriting.request_head(head, b"/score?b=/c", FORWARDED, ID, TRACE)
+    assert rewriting.copied_head(live, b"/v2?b=/c") == live.replace(b"POST /score?b=/c ", b"POST /v2?b=/c ", 1)
+
+
+@pytest.mark.parametrize("line", [b"expect: 100-continue", b"Expect:100-Continue", b"EXPECT: "])
+def test_a_copy_expects_nothing(line):
+    head = request(b"x-expect: 1", line, b"x-1: expect: 2", b"content-length: 3")
+    plain = request(b"x-expect: 1", b"x-1: expect: 2", b"content-length: 3")
+    sent = rewriting.copied_head(rewriting.request_head(head, b"/", FORWARDED, ID, TRACE), b"/")
+    assert sent == rewriting.request_head(plain, b"/", FORWARDED, ID, TRACE)
