@@ -153,6 +153,7 @@ class Fleet:
             recorder=live.metrics,
             sticky_header=spec.sticky.header if spec.sticky else None,
             cors=CorsPolicy(spec.cors.allow_origins) if spec.cors else None,
+            mirrors=[mirror for version in live.versions.values() if (mirror := version.mirror()) is not None],
         )
 
     def _table(self) -> RouteTable:

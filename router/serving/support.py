@@ -23,8 +23,6 @@ def limitations(endpoint: ScoringEndpoint) -> Iterator[str]:
             yield f"{name}: target.deployment needs a cluster (serve --kubernetes): it has no replicas"
         if uses_tls(version.target.urls, version.target.tls is not None):
             yield f"{name}: TLS to replicas is not supported yet: it has no replicas"
-        if version.is_mirror:
-            yield f"{name}: mirrorPercentile is not supported yet: it gets no copies"
         if version.collect_data:
             yield f"{name}: collectData is not supported yet: it has no effect"
 

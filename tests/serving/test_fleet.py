@@ -139,6 +139,36 @@ async def test_what_has_no_effect_is_said(fleet, caplog):
         assert caplog.text.count("not supported yet") == 1, "once per change, not per reload"
 
 
+SHADE = """
+    - {name: shade, mirrorPercentile: 30, target: {urls: ["http://127.0.0.1:5003"]}}
+"""
+
+
+def mirrors(table: RouteTable) -> list[tuple[str, float]]:
+    endpoint, _ = table.find(request("/api/v1/service/digits/score"))
+    return [(mirror.version.name, mirror.share) for mirror in endpoint.mirrors]
+
+
+async def test_a_mirror_gets_copies_and_no_share_of_the_traffic(fleet, tables):
+    fleet.apply(configuration(TEXT.rstrip() + SHADE))
+    endpoint, _ = tables[-1].find(request("/api/v1/service/digits/score"))
+    assert mirrors(tables[-1]) == [("shade", 30.0)]
+    assert {endpoint.pick(request("/"), u / 100).name for u in range(100)} == {"blue", "green"}
+    assert [version.load().traffic_percentile for version in fleet.versions()] == [80, 20, 0]
+    assert [version.mirror_metrics is not None for version in fleet.versions()] == [False, False, True]
+
+
+async def test_a_mirror_that_becomes_live_and_a_mirror_again_counts_on(fleet, tables):
+    fleet.apply(configuration(TEXT.rstrip() + SHADE))
+    metrics = fleet.versions()[2].mirror_metrics
+    fleet.apply(configuration(TEXT.rstrip() + SHADE.replace("mirrorPercentile: 30, ", "")))
+    assert mirrors(tables[-1]) == []
+    assert fleet.versions()[2].mirror_metrics is metrics, "counters never fall"
+    fleet.apply(configuration(TEXT.rstrip() + SHADE.replace("30", "5.5")))
+    assert mirrors(tables[-1]) == [("shade", 5.5)]
+    assert fleet.versions()[2].mirror_metrics is metrics
+
+
 async def test_a_removed_endpoint(fleet, tables):
     fleet.apply(configuration())
     fleet.apply(Configuration())
