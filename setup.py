@@ -13,7 +13,7 @@ CORE = """
 admission cors credentials ejection framing headmemo heads offered routes slots traffic waitqueue
 """
 PROXY = """
-answers deadlines departures downstream exchange grants identifiers pace plane refusals rewriting upstream
+answers deadlines downstream exchange grants identifiers plane refusals rewriting upstream
 """
 TELEMETRY = "counters histogram"
 

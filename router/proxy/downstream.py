@@ -14,9 +14,11 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import re
 import socket
 import struct
+import termios
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, cast
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from router.proxy.plane import DataPlane
 
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER, on and for 0 s
+_INT: Final = struct.Struct("i")
 _EMPTY_LINES: Final = re.compile(rb"\A(?:\r\n)++")
 
 
@@ -239,6 +242,13 @@ class Downstream:
             early = bytes(self._buffer)
             self._buffer.clear()
             self._feed_body(self._body, early)
+
+    def untaken(self) -> int:
+        """Bytes written to the client that its machine has not acknowledged: what waits here and in the kernel (tcp(7),
+        SIOCOUTQ)."""
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        in_kernel: int = _INT.unpack(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(_INT.size)))[0]
+        return self.transport.get_write_buffer_size() + in_kernel
 
     def sends_too_slowly(self) -> None:
         if self.exchange is not None:

@@ -5,16 +5,11 @@ waiting for it; a window in which the router itself stopped reading counts for n
 would let a client that sent much at first hold a slot for long.
 
 Each connection has one `Pace`; it costs nothing until a body does not come together with its head, or an answer is not
-taken at once. Called by `router.proxy.downstream`, which does what is to be done. Not pure: it asks the kernel how much
-of an answer has not been taken.
+taken at once. Called by `router.proxy.downstream`, which does what is to be done.
 """
 
 from __future__ import annotations
 
-import asyncio
-import fcntl
-import struct
-import termios
 from typing import TYPE_CHECKING
 
 from router.proxy.deadlines import Deadline
@@ -55,7 +50,7 @@ class Pace:
         client, limits = self._client, self._client.plane.limits
         body = client.unread_body
         self._received = -1 if body is None else body.received
-        self._untaken = untaken(client.transport) if client.write_blocked else -1
+        self._untaken = client.untaken() if client.write_blocked else -1
         self._excused = client.paused
         if limits.rate and (body is not None or client.write_blocked):
             self._deadline.set(now + limits.rate_window_s)
@@ -67,14 +62,7 @@ class Pace:
         self._received = self._untaken = -1
         if body is not None and not self._excused and received >= 0 and body.received - received < least:
             client.sends_too_slowly()
-        elif client.write_blocked and before >= 0 and before - untaken(client.transport) < least:
+        elif client.write_blocked and before >= 0 and before - client.untaken() < least:
             client.takes_too_slowly()
         else:
             self._begin(now)
-
-
-def untaken(transport: asyncio.WriteTransport) -> int:
-    """Bytes written to a client that its machine has not acknowledged: what waits here, and in the kernel (tcp(7))."""
-    outgoing: bytes = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, struct.pack("i", 0))
-    in_kernel: int = struct.unpack("i", outgoing)[0]
-    return transport.get_write_buffer_size() + in_kernel

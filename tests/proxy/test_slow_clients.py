@@ -125,24 +125,6 @@ async def test_a_client_that_takes_nothing_is_cut_and_its_slot_is_free(open_hous
     await replica.left()
 
 
-async def test_a_client_that_takes_enough_goes_on(open_house: OpenHouse):
-    house = await open_house(SLOW)
-    replica = await house.replica(flood, socket_buffer=1 << 14)
-    house.serve(replica, scoring_timeout_s=1000 * WINDOW_S)
-    client = await house.client(socket_buffer=1 << 14)
-    client.stop_reading()
-    await client.send(request("GET"))
-    connection = await accepted(house)
-    for _ in range(3):
-        await until(house, lambda: connection.write_blocked)
-        client.resume_reading()
-        await client.read_exactly(MIB)
-        client.stop_reading()
-        await until(house, lambda: connection.write_blocked)
-        await window_over(house)
-    assert house.ended == []
-
-
 async def test_the_model_is_not_blamed_for_a_client_that_does_not_take_its_answer(house: House):
     replica = await house.replica(flood, socket_buffer=1 << 14)
     house.serve(replica, scoring_timeout_s=0.2)
