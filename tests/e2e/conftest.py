@@ -92,7 +92,12 @@ class Maitre:
     async def close(self) -> None:
         for connection in self.connections:
             await connection.close()
-        await self.stop()
+        try:
+            await self.stop()
+        except TimeoutError:
+            self.process.kill()  # nothing of a test that failed stays behind
+            await self.process.wait()
+            raise
 
 
 @pytest.fixture

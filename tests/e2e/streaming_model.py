@@ -4,6 +4,7 @@
     POST /score  gzip accepted       the same, compressed
     POST /upload?burst=&stall_ms=    reads in bursts with stalls, then the same
     GET  /download?bytes=&framing=   `pattern(bytes)`, framed by length or chunked, in bursts with stalls if asked
+    POST /hasty                      answers 403 without reading the body
     POST /echo                       sends the body back while it comes
     GET  /events?count=&every_ms=    server-sent events, each the monotonic time in ns at which it was sent
     POST /v1/chat/completions        what the OpenAI API answers, streamed where the body says so
@@ -30,6 +31,7 @@ from starlette.types import Receive, Scope, Send
 
 BLOCK = 256 * 1024
 _FILLING = hashlib.shake_128(b"maitre").digest(BLOCK - 8)
+TOLD = ("authorization", "content-length", "transfer-encoding", "upgrade")
 WORDS = ["The", " router", " shows", " every", " guest", " to", " a", " free", " seat", "."]
 
 
@@ -85,7 +87,7 @@ async def score(request: Request) -> Response:
     digest = Digest()
     async for data in request.stream():
         digest.update(data)
-    fields = {name: request.headers.get(name) for name in ("authorization", "content-length", "transfer-encoding")}
+    fields = {name: request.headers.get(name) for name in TOLD}
     answer = json.dumps({**digest.said(), "method": request.method, **fields}).encode()
     headers = {"content-type": "application/json"}
     if "gzip" in request.headers.get("accept-encoding", ""):
@@ -101,6 +103,10 @@ async def upload(request: Request) -> Response:
         digest.update(data)
         await pace.passed(len(data))
     return JSONResponse(digest.said())
+
+
+async def hasty(_: Request) -> Response:
+    return PlainTextResponse("not you", 403)
 
 
 async def download(request: Request) -> Response:
@@ -175,6 +181,7 @@ ROUTES = [
     Route("/", ready),
     Route("/score", score, methods=["GET", "POST", "PUT", "HEAD"]),
     Route("/upload", upload, methods=["POST"]),
+    Route("/hasty", hasty, methods=["POST"]),
     Route("/download", download),
     Route("/echo", echo, methods=["POST"]),
     Route("/events", events),

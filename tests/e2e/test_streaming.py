@@ -10,11 +10,11 @@ import statistics
 import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import KEYS, STREAMING_MODEL, Maitre, endpoint, version
+from tests.e2e.memory import Memory
 from tests.e2e.streaming_model import Digest, Pace, digest_of_pattern, pattern
 
 MB = 1_000_000
@@ -77,23 +77,6 @@ async def exchange(maitre: Maitre) -> AsyncIterator[Exchange]:
         await writer.wait_closed()
 
 
-class Memory:
-    """By how much a process has grown at its highest, in bytes."""
-
-    def __init__(self, pid: int) -> None:
-        self._status = Path(f"/proc/{pid}/status")
-        Path(f"/proc/{pid}/clear_refs").write_text("5")  # VmHWM begins anew (proc_pid_clear_refs(5))
-        self._before = self._read("VmRSS")
-
-    def grown(self) -> int:
-        return self._read("VmHWM") - self._before
-
-    def _read(self, name: str) -> int:
-        found = re.search(rf"{name}:\s+(\d+) kB", self._status.read_text())
-        assert found
-        return int(found[1]) * 1024
-
-
 async def start(serve) -> Maitre:
     blue = version(
         model=STREAMING_MODEL,
@@ -101,7 +84,7 @@ async def start(serve) -> Maitre:
         maxConcurrentRequestsPerReplica=8,
         autoscale={"enabled": False, "replicas": 1},
     )
-    maitre = await serve(endpoint(blue), "--workers", "1")
+    maitre = await serve(endpoint(blue), "--workers", "1", "--max-body-bytes", str(2 << 30))
     await maitre.line("is ready on port")
     return maitre
 
