@@ -121,6 +121,10 @@ class TestCurl:
             assert code == status
             assert int(uploaded) == 0 or "100" not in expect
 
+    async def test_a_model_that_answers_before_the_end_of_the_body_is_heard(self, maitre, large_file):
+        said = await curl("-H", "expect:", "--data-binary", f"@{large_file}", service(maitre, "hasty"))
+        assert said.out == b"not you"
+
     async def test_chunked_upload_from_a_pipe(self, maitre):
         said = await curl("-T", "-", "-X", "POST", service(maitre), stdin=LARGE)
         answer = json.loads(said.out)
