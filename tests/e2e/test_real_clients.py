@@ -154,7 +154,7 @@ class TestCurl:
 
     async def test_an_offer_of_http2_is_not_taken(self, maitre):
         """`Upgrade: h2c`: a tunnel would let requests past the router; who ignores the offer may answer in HTTP/1.1."""
-        said = await curl("--http2", "-d", "{}", "-w", "\n%{http_version}", service(maitre))
+        said = await curl("--http2", "-w", "\n%{http_version}", service(maitre))
         assert "upgrade: h2c" in said.err.lower()
         answer, http_version = said.out.decode().splitlines()
         assert json.loads(answer)["upgrade"] is None
