@@ -12,6 +12,8 @@ Invariants:
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 from typing import Final, Protocol, cast
 
 from router.core.framing import BodyReader, ChunkedBody, LengthBody, UntilCloseBody
@@ -29,6 +31,8 @@ MEMO: Final = 64
 """Heads that are remembered per replica: its answers of one second differ in length alone."""
 MAX_HEAD: Final = 256 * 1024
 """Bytes of a response's head. Models are trusted more than clients; still nothing is unbounded."""
+LAST_WORDS: Final = 64 * 1024
+"""Bytes read at once of what a broken connection still holds; the kernel bounds how often."""
 
 
 class ResponseSink(Protocol):
@@ -205,6 +209,8 @@ class UpstreamConnection:
     def connection_lost(self, exc: Exception | None) -> None:
         self.reusable = False
         self._leave_idle()
+        if exc is not None and self.sink is not None:
+            self._read_last_words()
         sink, self.sink = self.sink, None
         if sink is None:
             return
@@ -212,6 +218,19 @@ class UpstreamConnection:
             sink.response_body(b"", True)
         else:
             sink.response_failed("the replica closed the connection" if exc is None else f"the connection broke: {exc}")
+
+    def _read_last_words(self) -> None:
+        """Reads what the replica said before it broke the connection.
+
+        One that answers and closes before it has read all of a request resets the connection. Where writing meets the
+        reset before reading does, the transport ends without having read the answer, which the kernel still has.
+        """
+        if self.transport.get_extra_info("ssl_object") is not None:
+            return  # what the kernel has is ciphertext, and the transport's TLS has ended
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        with contextlib.suppress(OSError):  # nothing is left
+            while self.sink is not None and (data := os.read(descriptor, LAST_WORDS)):
+                self.data_received(data)
 
     def pause_writing(self) -> None:
         if self.sink is not None:

@@ -36,6 +36,31 @@ async def refusing(house: House) -> Replica:
     return replica
 
 
+# -- an answer before its time -----------------------------------------------------------------------------------------
+
+
+async def test_an_answer_before_the_body_was_read_is_not_lost_in_the_reset_behind_it(house: House):
+    """A model that refuses and closes at once resets the connection, and writing may meet that before reading does."""
+    loop = asyncio.get_running_loop()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.setblocking(False)
+        model = Replica(hang)
+        model.port = listening.getsockname()[1]
+        house.serve(model)
+        client = await house.client()
+        await client.send(request(body=bytes(200_000))[:-100_000])
+        accepted, _ = await loop.sock_accept(listening)
+        await loop.sock_recv(accepted, 1000)
+
+        # without a turn of the loop between: answer and reset are there, and more of the body is written before a read
+        with accepted:
+            accepted.send(reply(b"not you", 403))
+        house.connection_of(client).data_received(bytes(50_000))
+        answer = await client.answer()
+    assert (answer.status, answer.body) == (403, b"not you")
+    assert await house.counted() == [("blue", "ok", 403)]
+
+
 # -- no answer ---------------------------------------------------------------------------------------------------------
 
 
