@@ -22,16 +22,21 @@ _EXTRA = {
 }
 
 
+def status_of(outcome: Outcome) -> HTTPStatus:
+    """What the router itself answers with. Raises ValueError for an outcome that is not the router's to answer."""
+    status = STATUS[outcome]
+    if status is None:
+        raise ValueError(f"{outcome} is not answered by the router")
+    return status
+
+
 def error(
     outcome: Outcome, message: str, request_id: bytes, *, lines: bytes, keep_alive: bool, head_only: bool
 ) -> bytes:
     """A whole response. `lines` is more header lines, each ended by CRLF. `head_only`: the request was HEAD."""
-    status = STATUS[outcome]
-    if status is None:
-        raise ValueError(f"{outcome} is not answered by the router")
     body = orjson.dumps({"error": {"code": outcome, "message": message, "requestId": request_id.decode()}})
     lines = id_lines(request_id) + lines + _EXTRA.get(outcome, b"")
-    return _response(status, lines, body, keep_alive, head_only)
+    return _response(status_of(outcome), lines, body, keep_alive, head_only)
 
 
 def health(draining: bool, keep_alive: bool, head_only: bool) -> bytes:

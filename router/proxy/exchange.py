@@ -28,7 +28,7 @@ from router.core.cors import CorsPolicy, without_cors
 from router.core.heads import RequestHead, ResponseHead
 from router.core.routes import VersionRoute
 from router.core.slots import Slot
-from router.errors import STATUS, Outcome
+from router.errors import Outcome
 from router.proxy import answers, refusals, rewriting
 from router.proxy.grants import eject, perform
 
@@ -417,9 +417,7 @@ class Exchange:
 
     def refuse(self, outcome: Outcome, message: str) -> None:
         """The router's own answer, and the end."""
-        status = STATUS[outcome]
-        if status is None:
-            raise ValueError(f"{outcome} is not an answer of the router")
+        status = answers.status_of(outcome)
         self._keep_alive = self._may_keep_alive() and outcome is not Outcome.DRAINING
         self._client.transport.write(
             answers.error(
@@ -511,14 +509,8 @@ class Exchange:
         return lines if self.head.http11 else lines + rewriting.KEEP_ALIVE_10
 
     def _server_timing(self, now: float) -> bytes:
-        queue_ms = self.queue_s * 1000
-        upstream_ms = (now - self._forwarded_at) * 1000
-        router_ms = (now - self.started) * 1000 - queue_ms - upstream_ms
-        return b"server-timing: queue;dur=%.3f, upstream;dur=%.3f, router;dur=%.3f\r\n" % (
-            queue_ms,
-            upstream_ms,
-            router_ms,
-        )
+        upstream_s = now - self._forwarded_at
+        return rewriting.server_timing(self.queue_s, upstream_s, now - self.started - self.queue_s - upstream_s)
 
     @property
     def peer(self) -> str:

@@ -73,5 +73,14 @@ def forwarded_by_trusted(head: RequestHead, peer: bytes, scheme: bytes) -> bytes
     )
 
 
+def server_timing(queue_s: float, upstream_s: float, router_s: float) -> bytes:
+    """Where the time went (W3C Server Timing; its unit is milliseconds), as a line ended with CRLF."""
+    return b"server-timing: queue;dur=%.3f, upstream;dur=%.3f, router;dur=%.3f\r\n" % (
+        queue_s * 1000,
+        upstream_s * 1000,
+        router_s * 1000,
+    )
+
+
 def id_lines(request_id: bytes) -> bytes:
     return b"x-request-id: %b\r\nx-ms-request-id: %b\r\n" % (request_id, request_id)
