@@ -1,4 +1,4 @@
-"""Which core does what: the contender has one for itself, load generator and model share the other."""
+"""Which core does what: the contender has one for itself, load generator and model share another or have one each."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Cores:
     load: int
+    model: int
     proxy: int
 
     @property
@@ -18,10 +19,16 @@ class Cores:
         """On a machine with one core: then requests/s mean nothing, CPU per request still does."""
         return self.load == self.proxy
 
+    def __str__(self) -> str:
+        if self.load == self.model:
+            return f"proxy on core {self.proxy}, load generator and model on core {self.load}"
+        return f"proxy on core {self.proxy}, load generator on {self.load}, model on {self.model}"
+
 
 def choose(allowed: set[int]) -> Cores:
-    """The outermost two of the allowed cores: where there are more, these are rarely siblings of one physical core."""
-    return Cores(load=min(allowed), proxy=max(allowed))
+    """Proxy and load have the outermost cores: of more than two, these are rarely halves of one physical core."""
+    first, *others = sorted(allowed)
+    return Cores(load=first, model=others[0] if len(others) > 1 else first, proxy=max(allowed))
 
 
 @contextmanager

@@ -1,18 +1,18 @@
--- The requests of one run, for wrk: 64 heads in turn that differ in their User-Agent, in text and length, with bodies of 48
--- to 72 bytes (60 in the mean). With fresh heads each request has a number in its head too, as those of a client with
+-- The requests of one run, for wrk: 64 heads in turn that differ in their User-Agent, in text and length, with bodies that
+-- are up to 12 bytes shorter or longer than asked for. With fresh heads each request has a number in its head too, as those of a client with
 -- tracing have, so that nobody wins by remembering heads. What wrk counted is printed as one line of JSON.
 
 local before, after, turn, fresh = {}, {}, 0, true
 
 function init(arguments)
-  local key, pause_ms = arguments[1], tonumber(arguments[2])
+  local key, pause_ms, mean = arguments[1], tonumber(arguments[2]), tonumber(arguments[4])
   fresh = arguments[3] == "fresh"
   turn = os.time() % 100000 * 10000000 -- so that the next run has other numbers
   if pause_ms > 0 then
     delay = function() return math.random(0, 2 * pause_ms) end -- wrk asks before each request of a connection
   end
   for i = 0, 63 do
-    local size = 48 + 6 * (i % 5)
+    local size = mean - 12 + 6 * (i % 5)
     local start = string.format('{"data": [%d, ', i)
     local body = start .. string.rep("0", size - #start - 2) .. "]}"
     local headers = {

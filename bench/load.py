@@ -1,4 +1,4 @@
-"""The load generator: wrk with one thread, how hard it drives, and what it counted."""
+"""The load generator: wrk with one thread, what it is told, and what it counted."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.work import CONNECTIONS, KEY, PATH
+from bench.shapes import Shape
+from bench.work import KEY, PATH
 
 SCRIPT: Final = Path(__file__).with_name("load.lua")
 MISSING: Final = (
@@ -33,21 +34,6 @@ class Load:
     broken: int
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How hard the load generator drives. `pause_ms`: what each connection rests before a request, in the mean."""
-
-    name: str
-    pause_ms: int
-
-
-STEADY: Final = Shape("steady", pause_ms=6)
-"""32 connections that rest 0 to 12 ms: about 5,000 requests/s of all who keep up, which is azureml-fe's figure."""
-FULL: Final = Shape("full", pause_ms=0)
-"""As fast as answers come."""
-SHAPES: Final = (STEADY, FULL)
-
-
 def available() -> bool:
     return shutil.which("wrk") is not None
 
@@ -55,19 +41,8 @@ def available() -> bool:
 def command(port: int, seconds: int, shape: Shape, heads: str = FRESH) -> list[str]:
     """wrk takes whole seconds only. `heads`: FRESH or REPEATED."""
     url = f"http://127.0.0.1:{port}{PATH}"
-    return [
-        "wrk",
-        "-t1",
-        f"-c{CONNECTIONS}",
-        f"-d{seconds}s",
-        "-s",
-        str(SCRIPT),
-        url,
-        "--",
-        KEY,
-        str(shape.pause_ms),
-        heads,
-    ]
+    drive = ["wrk", "-t1", f"-c{shape.connections}", f"-d{seconds}s", "-s", str(SCRIPT), url]
+    return [*drive, "--", KEY, str(shape.pause_ms), heads, str(shape.body_bytes)]
 
 
 def parse(output: str) -> Load:

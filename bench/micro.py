@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from itertools import count, cycle, repeat
 from typing import Any
 
-from bench.work import ANSWER, BLUE_PERCENTILE, CONNECTIONS, ENDPOINT, KEY, PATH, SCORING_PATH
+from bench.work import ANSWER, BLUE_PERCENTILE, ENDPOINT, KEY, MOST_CONNECTIONS, PATH, SCORING_PATH
 from router.core.admission import Admission, Limits
 from router.core.credentials import KeyRing
 from router.core.heads import parse_request, parse_response
@@ -62,7 +62,7 @@ class Nowhere(asyncio.Transport):
 
 def admission() -> Admission[Any, Any]:
     """Two replicas, as in the whole benchmark."""
-    made: Admission[Any, Any] = Admission(Limits(slots=CONNECTIONS))
+    made: Admission[Any, Any] = Admission(Limits(slots=MOST_CONNECTIONS))
     for replica in ("127.0.0.1:1", "127.0.0.1:2"):
         made.add_replica(replica, None, 0.0)
     return made
@@ -73,7 +73,7 @@ def plane(loop: asyncio.AbstractEventLoop) -> tuple[DataPlane, list[UpstreamConn
     connections = []
     versions = {}
     for name in ("blue", "green"):
-        seats: Admission[Exchange, Upstream] = Admission(Limits(slots=CONNECTIONS))
+        seats: Admission[Exchange, Upstream] = Admission(Limits(slots=MOST_CONNECTIONS))
         for port in (1, 2):
             upstream = Upstream(loop, "127.0.0.1", port)
             connection = UpstreamConnection(upstream)

@@ -20,10 +20,11 @@ from pathlib import Path
 
 import uvloop
 
-from bench import contenders, cores, load, stand_in
+from bench import contenders, cores, load, ourselves, stand_in
 from bench.contenders import MAITRE
 from bench.processes import running
 from bench.rounds import Arena, free_ports, wait_until_open
+from bench.shapes import FULL, STEADY
 from bench.work import Replicas
 from router.main import serve
 from router.settings import Settings
@@ -49,12 +50,12 @@ def calls(directory: Path, place: cores.Cores) -> None:
     """Runs the router here, under cProfile, and prints the functions that cost most."""
     one, two, three, four, port = free_ports(5)
     replicas = Replicas(blue=(one, two), green=(three, four))
-    contenders.maitre(directory, port, replicas)
+    ourselves.prepare(directory, port, replicas)
     settings = Settings(
         config=directory / "endpoints.yaml", host="127.0.0.1", port=port, admin_port=0, state_dir=directory
     )
     log = directory / "stand-in.log"
-    with running(stand_in.command(replicas.all, directory), place.load, log, cwd=contenders.TREE) as model:
+    with running(stand_in.command(replicas.all, directory), place.model, log, cwd=contenders.TREE) as model:
         wait_until_open("the model stand-in", four, model, log)
         profile = cProfile.Profile()
         os.sched_setaffinity(0, {place.proxy})
@@ -79,7 +80,7 @@ async def _profiled(settings: Settings, port: int, place: cores.Cores, profile: 
 
 def _drive(port: int, place: cores.Cores, seconds: int) -> load.Load:
     with cores.pinned(place.load):  # this thread and what it starts; the event loop's thread stays where it is
-        ran = subprocess.run(load.command(port, seconds, load.STEADY), capture_output=True, text=True, check=True)
+        ran = subprocess.run(load.command(port, seconds, STEADY), capture_output=True, text=True, check=True)
     return load.parse(ran.stdout)
 
 
@@ -97,8 +98,7 @@ def show(profile: cProfile.Profile, requests: int) -> None:
 
 def samples(directory: Path, place: cores.Cores) -> None:
     """Samples an ordinary router and prints which libraries and functions it was in."""
-    found, _ = contenders.installed()
-    ours = [each for each in found if each.name == MAITRE]
+    ours = [contenders.from_tree(MAITRE, contenders.TREE)]
     data = directory / "perf.data"
     (directory / "arena").mkdir()
     with Arena(ours, place, directory / "arena") as arena:
@@ -116,7 +116,9 @@ def samples(directory: Path, place: cores.Cores) -> None:
             str(arena.pid(MAITRE)),
         ]
         recorder = subprocess.Popen(record, stderr=subprocess.DEVNULL)
-        arena.measure(1, SECONDS, lambda sample: print(f"\nperf, {sample.shape} load: {sample.cpu_us:.1f} µs/request"))
+        arena.measure(
+            (STEADY, FULL), 1, SECONDS, lambda sample: print(f"\nperf, {sample.shape}: {sample.cpu_us:.1f} µs/request")
+        )
         recorder.send_signal(signal.SIGINT)
         recorder.wait()
     for key, rows in (("dso", 6), ("dso,symbol", ROWS)):

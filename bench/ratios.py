@@ -36,6 +36,11 @@ class Sample:
         """Requests per second."""
         return self.requests / self.seconds
 
+    @property
+    def busy(self) -> float:
+        """How much of one core it used, 0 to 1: far below 1 under full load, something else was the limit."""
+        return self.cpu_s / self.seconds
+
 
 class Spread(NamedTuple):
     """A figure over the rounds."""

@@ -1,7 +1,6 @@
 """The measuring itself: everybody is started and checked, then takes turns under the same load.
 
-All contenders run all the time; those that are not measured idle. Before the first round each proves that it does the
-work: a request without the key is refused, and one with it shows what the replica got.
+All contenders run all the time; those that are not measured idle.
 """
 
 from __future__ import annotations
@@ -9,12 +8,8 @@ from __future__ import annotations
 import socket
 import subprocess
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from email.message import Message
-from http.client import HTTPException
 from itertools import product
 from pathlib import Path
 from typing import Final
@@ -22,17 +17,15 @@ from typing import Final
 from bench import load, stand_in
 from bench.contenders import TREE, Contender, environment
 from bench.cores import Cores, pinned
-from bench.load import FRESH, FULL, SHAPES, Shape
+from bench.load import FRESH
 from bench.processes import cpu_seconds, running
+from bench.proof import Unfit, prove
 from bench.ratios import Sample
-from bench.work import ANSWER, KEY, PATH, SCORING_PATH, Replicas
+from bench.shapes import FULL, Shape
+from bench.work import Replicas
 
 START_S: Final = 20.0
 WARM_UP_S: Final = 1
-
-
-class Unfit(Exception):
-    """A contender did not start, did not do the work, or failed under load."""
 
 
 class Arena:
@@ -63,16 +56,16 @@ class Arena:
     def _start_stand_in(self, ends: ExitStack) -> None:
         command = stand_in.command(self._replicas.all, self._directory)
         log = self._directory / "stand-in.log"
-        process = ends.enter_context(running(command, self._cores.load, log, cwd=TREE))
+        process = ends.enter_context(running(command, self._cores.model, log, cwd=TREE))
         wait_until_open("the model stand-in", self._replicas.all[-1], process, log)
 
     def _start(self, contender: Contender, port: int, ends: ExitStack) -> None:
         name = contender.name
-        directory = self._directory / name.replace(", ", "-").lower()
+        directory = self._directory / contender.directory
         directory.mkdir()
         log = directory / "log"
         command = contender.prepare(directory, port, self._replicas)
-        process = ends.enter_context(running(command, self._cores.proxy, log, cwd=contender.cwd, env=environment()))
+        process = ends.enter_context(running(command, self._cores.proxy, log, cwd=contender.tree, env=environment()))
         wait_until_open(name, port, process, log)
         prove(name, port)
         self._ports[name], self._pids[name] = port, process.pid
@@ -81,29 +74,35 @@ class Arena:
         """The process that was started for a contender."""
         return self._pids[name]
 
-    def measure(self, rounds: int, seconds: int, tell: Callable[[Sample], None]) -> list[Sample]:
-        """All contenders in turn, `rounds` times, after a warm-up that is not counted; `tell` hears of every sample."""
+    def port(self, name: str) -> int:
+        """Where a contender listens."""
+        return self._ports[name]
+
+    @property
+    def replicas(self) -> Replicas:
+        return self._replicas
+
+    def measure(
+        self, shapes: Sequence[Shape], rounds: int, seconds: int, tell: Callable[[Sample], None]
+    ) -> list[Sample]:
+        """All contenders in turn, `rounds` times, after a warm-up that is not counted; `tell` hears of every sample.
+
+        Who comes first changes from round to round, so that nobody always runs after the same one.
+        """
         for contender in self._contenders:
             self._run(contender.name, FULL, WARM_UP_S, 0)
         samples = []
-        for number, shape, contender in product(range(1, rounds + 1), SHAPES, self._contenders):
-            samples.append(self._run(contender.name, shape, seconds, number))
-            tell(samples[-1])
+        for number, shape in product(range(1, rounds + 1), shapes):
+            for contender in rotated(self._contenders, number - 1):
+                samples.append(self._run(contender.name, shape, seconds, number))
+                tell(samples[-1])
         return samples
 
     def _run(self, name: str, shape: Shape, seconds: int, number: int) -> Sample:
-        port, pid, status_port = self._ports[name], self._pids[name], self._replicas.blue[0]
-        counts_before = stand_in.counts(status_port)
-        cpu_before = cpu_seconds(pid)
-        with pinned(self._cores.load):
-            ran = subprocess.run(
-                load.command(port, seconds, shape, self._heads), capture_output=True, text=True, check=False
-            )
-        cpu_s = cpu_seconds(pid) - cpu_before
-        counts = stand_in.counts(status_port)
-        result = load.parse(ran.stdout + ran.stderr)
-        if result.refused or result.broken or not result.requests:
-            raise Unfit(f"{name} failed under load: {result}")
+        pid, status_port = self._pids[name], self._replicas.blue[0]
+        counts_before, cpu_before = stand_in.counts(status_port), cpu_seconds(pid)
+        result = self.drive(name, shape, seconds)
+        cpu_s, counts = cpu_seconds(pid) - cpu_before, stand_in.counts(status_port)
         if counts.requests - counts_before.requests < result.requests:
             raise Unfit(f"{name} answered {result.requests} requests, but asked the replicas less often")
         return Sample(
@@ -118,42 +117,20 @@ class Arena:
             connections=counts.connections - counts_before.connections,
         )
 
-
-def prove(name: str, port: int) -> None:
-    """Raises Unfit unless the contender does the work."""
-    try:
-        _prove(name, port)
-    except (OSError, HTTPException) as error:
-        raise Unfit(f"{name} does not answer: {error!r}") from error
-
-
-def _prove(name: str, port: int) -> None:
-    status, _, _ = score(port, "not-the-key")
-    if status != 401:
-        raise Unfit(f"{name} answers {status} to a wrong key")
-    versions = set()
-    for _ in range(50):
-        status, headers, body = score(port, KEY)
-        saw = headers.get("x-saw", "")
-        request_id = headers.get("x-request-id") or "missing"
-        if (status, body) != (200, ANSWER) or saw != f"authorization= request-id={request_id} path={SCORING_PATH}":
-            raise Unfit(
-                f"{name} does not do the work: {status}, the replica saw {saw!r}, the answer has {headers.items()}"
-            )
-        versions.add(headers.get("azureml-model-deployment"))
-    if versions != {"blue", "green"}:  # missing one of them by chance: 0.8 to the power of 50, once in 70,000 times
-        raise Unfit(f"{name} does not split: {versions}")
+    def drive(self, name: str, shape: Shape, seconds: int) -> load.Load:
+        """One run of the load generator. Raises Unfit when an answer was missing or no success."""
+        command = load.command(self.port(name), seconds, shape, self._heads)
+        with pinned(self._cores.load):
+            ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        result = load.parse(ran.stdout + ran.stderr)
+        if result.refused or result.broken or not result.requests:
+            raise Unfit(f"{name} failed under load ({shape.name}): {result}")
+        return result
 
 
-def score(port: int, key: str) -> tuple[int, Message, bytes]:
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json", "x-show": "yes"}
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{PATH}", b'{"data": []}', headers)
-    try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return answer.status, answer.headers, answer.read()
-    except urllib.error.HTTPError as refused:
-        with refused:
-            return refused.code, refused.headers, refused.read()
+def rotated(contenders: Sequence[Contender], by: int) -> list[Contender]:
+    first = by % len(contenders)
+    return [*contenders[first:], *contenders[:first]]
 
 
 def free_ports(count: int) -> list[int]:

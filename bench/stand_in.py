@@ -1,4 +1,4 @@
-"""The model's stand-in: answers 60 bytes at once, on one port per replica, the same for all contenders.
+"""The model's stand-in: answers at once, about as much as it got, on one port per replica, the same for all contenders.
 
 An nginx that says `return 200` is the cheapest there is. Where it is missing, `python -m bench.stand_in PORT …`, on
 uvloop, does it. Both say under /status what they counted, in the words of nginx's stub_status, and answer to the header
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple, cast
 
-from bench.work import ANSWER
+from bench.work import ANSWER, LARGE_ANSWER, PIECE, PIECES, answer_to
 
 _COUNTS: Final = re.compile(r"\s*(\d+)\s+(\d+)\s+(\d+)\s*")
 
@@ -38,19 +38,27 @@ def command(ports: Sequence[int], directory: Path) -> list[str]:
 
 
 def nginx_configuration(ports: Sequence[int], directory: Path) -> str:
+    """A request of 10 KB fits into the first buffer, so it is there as a whole before it is answered."""
+    large = LARGE_ANSWER.decode().replace(PIECE.decode() * PIECES, "$piece" * PIECES)
     listens = "\n".join(f"    listen 127.0.0.1:{port} backlog=1024;" for port in ports)
     return f"""
 daemon off;
 worker_processes 1;
 pid {directory}/stand-in.pid;
 error_log stderr error;
-events {{ worker_connections 4096; }}
+events {{ worker_connections 8192; }}
 http {{
   access_log off;
   client_body_temp_path {directory}/stand-in-body;
   keepalive_timeout 1h;
   keepalive_requests 1000000000;
+  client_header_buffer_size 16k;
   default_type application/json;
+  map "" $piece {{ default {PIECE.decode()}; }}
+  map $http_content_length $answer {{
+    default '{ANSWER.decode()}';
+    "~^[0-9]{{5}}$" '{large}';
+  }}
   map $http_x_show $saw {{
     default "";
     yes "authorization=$http_authorization request-id=$http_x_request_id path=$request_uri";
@@ -59,7 +67,7 @@ http {{
 {listens}
     location / {{
       add_header x-saw $saw;
-      return 200 '{ANSWER.decode()}';
+      return 200 $answer;
     }}
     location = /status {{ stub_status; }}
   }}
@@ -99,15 +107,16 @@ class StandIn(asyncio.Protocol):
         while (end := self._buffer.find(b"\r\n\r\n") + 4) >= 4:
             head = self._buffer[:end].lower()
             length = re.search(rb"\r\ncontent-length: *(\d+)", head)
-            rest = end + (int(length[1]) if length else 0)
+            size = int(length[1]) if length else 0
+            rest = end + size
             if len(self._buffer) < rest:
                 return
-            self._answer(head)
+            self._answer(head, size)
             self._buffer = self._buffer[rest:]
 
-    def _answer(self, head: bytes) -> None:
+    def _answer(self, head: bytes, size: int) -> None:
         StandIn.requests += 1
-        extra, body = b"", ANSWER
+        extra, body = b"", answer_to(size)
         if head.startswith(b"get /status "):
             numbers = (StandIn.connections, StandIn.connections, StandIn.requests)
             body = b"server accepts handled requests\n %d %d %d\n" % numbers

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bench.load import FRESH, FULL, REPEATED, SCRIPT, STEADY, Load, command, parse
+from bench.load import FRESH, REPEATED, SCRIPT, Load, command, parse
+from bench.shapes import FULL, MATRIX, STEADY
 from bench.work import KEY
 
 OUTPUT = """Running 4s test @ http://127.0.0.1:1/
@@ -24,12 +25,13 @@ def test_output_without_a_result_is_an_error_that_shows_it() -> None:
         parse("unable to connect to 127.0.0.1:1\n")
 
 
-def test_the_script_gets_key_pause_and_heads() -> None:
+def test_the_script_gets_key_pause_heads_and_size() -> None:
     said = command(8080, 4, STEADY)
     assert said[0] == "wrk"
-    assert "-d4s" in said
-    assert said[-3:] == [KEY, str(STEADY.pause_ms), FRESH]
-    assert command(8080, 4, FULL, REPEATED)[-2:] == ["0", REPEATED]
+    assert {"-d4s", "-c32"} <= set(said)
+    assert said[-4:] == [KEY, str(STEADY.pause_ms), FRESH, "60"]
+    assert command(8080, 4, FULL, REPEATED)[-3:] == ["0", REPEATED, "60"]
+    assert command(8080, 4, MATRIX[-1])[-1] == "10240"
 
 
 def test_the_script_is_there() -> None:

@@ -29,6 +29,7 @@ def test_a_sample_knows_its_cost_and_its_rate() -> None:
     one = sample("maitre", 1, cpu_us=60.0, requests=5000)
     assert one.cpu_us == pytest.approx(60.0)
     assert one.rate == 2500.0
+    assert one.busy == pytest.approx(0.15)
 
 
 def test_a_spread_is_the_median_and_both_ends() -> None:

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from bench.stand_in import Counts, StandIn, parse_status
-from bench.work import ANSWER
+from bench.work import ANSWER, LARGE_ANSWER
 
 PAGE = "Active connections: 33 \nserver accepts handled requests\n 52 51 67843 \nReading: 0 Writing: 1 Waiting: 32 \n"
 
@@ -45,6 +45,11 @@ def test_every_request_is_answered_however_it_is_cut() -> None:
     assert whole.count(b"HTTP/1.1 200 OK\r\n") == 2
     assert whole.count(ANSWER) == 2
     assert answers(*(bytes([byte]) for byte in request + request)) == whole
+
+
+def test_a_large_request_gets_a_large_answer() -> None:
+    request = b"POST /score HTTP/1.1\r\nHost: x\r\nContent-Length: 10234\r\n\r\n" + b"0" * 10234
+    assert answers(request).endswith(LARGE_ANSWER)
 
 
 def test_it_shows_what_came_when_asked_to() -> None:
