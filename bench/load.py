@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bench.proof import Unfit
 from bench.shapes import Shape
 from bench.work import KEY, PATH
 
 SCRIPT: Final = Path(__file__).with_name("load.lua")
 MISSING: Final = (
-    "bench needs wrk as load generator; install it (Debian, Ubuntu: apt install wrk; macOS: brew install wrk)"
+    "this needs wrk as load generator; install it (Debian, Ubuntu: apt install wrk; macOS: brew install wrk)"
 )
 
 FRESH: Final = "fresh"
@@ -34,8 +35,10 @@ class Load:
     broken: int
 
 
-def available() -> bool:
-    return shutil.which("wrk") is not None
+def require() -> None:
+    """Raises Unfit without wrk."""
+    if shutil.which("wrk") is None:
+        raise Unfit(MISSING)
 
 
 def command(port: int, seconds: int, shape: Shape, heads: str = FRESH) -> list[str]:

@@ -20,6 +20,15 @@ class Machine:
     at: str
     """UTC."""
 
+    @property
+    def stem(self) -> str:
+        """The time, as a part of a file's name."""
+        return self.at.replace(":", "").replace("+0000", "Z")
+
+    def __str__(self) -> str:
+        load = " ".join(f"{value:.2f}" for value in self.load_average)
+        return f"{self.cores} cores, {self.cpu}, Linux {self.kernel}, Python {self.python}, load average {load}"
+
 
 def describe() -> Machine:
     return Machine(

@@ -34,9 +34,7 @@ ROWS = 30
 
 
 def main() -> int:
-    if not load.available():
-        print(f"bench: {load.MISSING}", file=sys.stderr)
-        return 1
+    load.require()
     place = cores.choose(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="maitre-profile-") as name:
         directory = Path(name)

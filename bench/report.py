@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from bench import results
 from bench.bounds import BINDING, BOUNDS, Verdict, judge
 from bench.contenders import ENVOY, HAPROXY, MAITRE, NGINX
 from bench.cores import Cores
@@ -145,12 +145,10 @@ def markdown(run: Run) -> str:
 
 
 def conditions(run: Run) -> list[str]:
-    machine = run.machine
-    load = " ".join(f"{value:.2f}" for value in machine.load_average)
     lines = [
         "µs/request: CPU, median; × other: its multiple in the same round, median (lowest to highest)",
         f"bounds are for full load over 32 and 256 connections ({', '.join(BINDING)}); ?: not so in every round",
-        f"{machine.cores} cores, {machine.cpu}, Linux {machine.kernel}, Python {machine.python}, load average {load}",
+        str(run.machine),
         f"{run.rounds} rounds of {run.seconds} s per load and contender, in turn; {run.cores}",
         f"{run.heads} heads: " + ("no head comes twice" if run.heads == FRESH else "64 heads in turn"),
         ", ".join(f"{name} {version}" for name, version in run.versions.items()),
@@ -164,9 +162,4 @@ def conditions(run: Run) -> list[str]:
 
 def save(run: Run, directory: Path) -> list[Path]:
     """Writes the run as JSON and as Markdown, named by its time; returns where."""
-    directory.mkdir(parents=True, exist_ok=True)
-    stem = run.machine.at.replace(":", "").replace("+0000", "Z")
-    data, page = directory / f"{stem}.json", directory / f"{stem}.md"
-    data.write_text(json.dumps(asdict(run), indent=1) + "\n")
-    page.write_text(markdown(run))
-    return [data, page]
+    return results.save(directory, run.machine.stem, asdict(run), markdown(run))

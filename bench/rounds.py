@@ -89,16 +89,20 @@ class Arena:
 
         Who comes first changes from round to round, so that nobody always runs after the same one.
         """
-        for contender in self._contenders:
-            self._run(contender.name, FULL, WARM_UP_S, 0)
+        self.warm_up()
         samples = []
         for number, shape in product(range(1, rounds + 1), shapes):
             for contender in rotated(self._contenders, number - 1):
-                samples.append(self._run(contender.name, shape, seconds, number))
+                samples.append(self.sample(contender.name, shape, seconds, number))
                 tell(samples[-1])
         return samples
 
-    def _run(self, name: str, shape: Shape, seconds: int, number: int) -> Sample:
+    def warm_up(self) -> None:
+        for contender in self._contenders:
+            self.drive(contender.name, FULL, WARM_UP_S)
+
+    def sample(self, name: str, shape: Shape, seconds: int, number: int) -> Sample:
+        """One contender's turn in the round of that number."""
         pid, status_port = self._pids[name], self._replicas.blue[0]
         counts_before, cpu_before = stand_in.counts(status_port), cpu_seconds(pid)
         result = self.drive(name, shape, seconds)

@@ -136,22 +136,20 @@ def test_the_bound_decides_the_exit_code(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], bound: str, code: int
 ) -> None:
     everybody = run(MAITRE, NGINX, HAPROXY)
-    monkeypatch.setattr("bench.load.available", lambda: True)
     monkeypatch.setattr("bench.__main__._measure", lambda *_: everybody)
     monkeypatch.setattr("bench.__main__.RESULTS", tmp_path)
-    monkeypatch.setattr("shutil.which", lambda _: "/bin/true")
     assert main(["--check", bound]) == code
     assert "2.00" in capsys.readouterr().out
 
 
 def test_without_wrk_it_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("bench.load.available", lambda: False)
+    monkeypatch.setattr("bench.load.shutil.which", lambda _: None)
     assert main([]) == 1
     assert "apt install wrk" in capsys.readouterr().err
 
 
 def test_a_check_needs_what_it_compares(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("bench.load.available", lambda: True)
+    monkeypatch.setattr("bench.load.require", lambda: None)
     for left_out in (["--only", "maitre"], ["--shapes", "32x60B"]):
         assert main([*left_out, "--check", "2"]) == 1
         assert "--check compares maitre with HAProxy" in capsys.readouterr().err
