@@ -111,7 +111,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
             Surroundings(
                 loop=loop,
                 now=now,
-                premises=Premises(warden, Ports(), prober, watchlist, settings.drain_seconds),
+                premises=Premises(warden, Ports(), prober, watchlist, certificates, settings.drain_seconds),
                 load_rose=lambda endpoint, version: autoscaler.trigger((endpoint, version)),
                 dev_test=settings.dev_test,
             ),
