@@ -11,7 +11,8 @@ Exceptions are for what the caller cannot go on from:
     ├── ConfigurationRefused      a file or resource breaks a rule; carries every problem found (router.model.problems)
     ├── MalformedMessage          bytes that are not HTTP/1.1 as RFC 9112 has it; carries the outcome to answer with
     ├── SlotMisuse                a slot was released twice or by a stranger: a bug of ours, never of a client
-    └── ReplicaFailed             a local replica could not be started or ended
+    ├── ReplicaFailed             a local replica could not be started or ended
+    └── CertificateRefused        a file of a certificate, key or authority cannot be used; names it, never its content
 """
 
 from __future__ import annotations
@@ -91,3 +92,7 @@ class SlotMisuse(MaitreError):
 
 class ReplicaFailed(MaitreError):
     """A local replica could not be started or ended; the message names the command and what the system said."""
+
+
+class CertificateRefused(MaitreError):
+    """A certificate, key or authority cannot be used; the message names the file and what is wrong with it."""

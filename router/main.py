@@ -13,6 +13,8 @@ import gc
 import logging
 import random
 import signal
+import socket
+import ssl
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -35,12 +37,15 @@ from router.proxy.exchange import Exchange
 from router.proxy.identifiers import RequestIds
 from router.proxy.listener import Listener, bind
 from router.proxy.plane import DataPlane
+from router.proxy.tls_listener import TlsListener
 from router.serving.access import access_recorder
 from router.serving.fleet import Fleet
 from router.serving.replicas import Premises
 from router.serving.scaling import ScaleRecorder
 from router.serving.version import Surroundings
-from router.settings import Settings
+from router.settings import Settings, TlsSettings
+from router.store.certificates import Certificates, Kept
+from router.store.contexts import Served
 from router.store.files import FileStore
 from router.store.keys import KeyFiles
 from router.telemetry.access_log import AccessLog
@@ -72,12 +77,15 @@ class Health:
 async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # noqa: PLR0915  one list, top to bottom
     """Serves until SIGTERM or SIGINT; returns when everything has ended. `ready` is told the ready line.
 
-    Raises ConfigurationRefused when nothing of the configuration can be served, OSError when a port is taken.
+    Raises ConfigurationRefused when nothing of the configuration can be served, CertificateRefused when its own
+    certificate cannot, OSError when a port is taken.
     """
     loop = asyncio.get_running_loop()
     stop, hurry = _on_signals(loop)
     now = time.monotonic
     async with AsyncExitStack() as last:
+        certificates = Certificates()
+        served = _served(settings.tls, certificates)
         store = FileStore(settings.config, KeyFiles(settings.state_dir))
         configuration = await store.load()
         if not configuration.catalogue.endpoints:
@@ -103,7 +111,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
             Surroundings(
                 loop=loop,
                 now=now,
-                premises=Premises(warden, Ports(), prober, watchlist, settings.drain_seconds),
+                premises=Premises(warden, Ports(), prober, watchlist, certificates, settings.drain_seconds),
                 load_rose=lambda endpoint, version: autoscaler.trigger((endpoint, version)),
                 dev_test=settings.dev_test,
             ),
@@ -122,15 +130,17 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
             trusted_proxies=settings.trusted_proxies,
         )
         health = Health(fleet)
-        exposition = Exposition(fleet, lambda: _clients(plane), __version__)
+        exposition = Exposition(fleet, lambda: _clients(plane), __version__, lambda: certificates.expiry)
         last.callback(exposition.close)
-        admin = AdminServer(build_app(health, exposition.render), [admin_socket])
-        listener = Listener(plane, data_socket)
+        app = build_app(health, exposition.render)
+        admin = AdminServer(app, [admin_socket], tls=_admin_context(settings.tls, served))
+        listener = _listener(plane, data_socket, served)
 
         async with asyncio.TaskGroup() as tasks:
             scaling = tasks.create_task(autoscaler.run(), name="autoscaler")
             fleet.apply(configuration)
             watching = tasks.create_task(_follow(store, fleet), name="configuration")
+            renewing = tasks.create_task(certificates.watch(), name="certificates")
             await admin.start()
             await listener.start()
             health.phase = Phase.SERVING
@@ -143,6 +153,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
             log.info("draining", extra={"fields": {"drain_seconds": settings.drain_seconds}})
             health.phase = Phase.DRAINING
             watching.cancel()
+            renewing.cancel()
             scaling.cancel()
             listener.stop()
             await drain(plane, settings.drain_seconds, hurry)
@@ -210,6 +221,20 @@ def _access_log(
     return access_recorder(AccessLog(file))
 
 
+def _served(tls: TlsSettings | None, certificates: Certificates) -> Kept[Served] | None:
+    if tls is None:
+        return None
+    return certificates.serve(tls.certificate, tls.key, tls.client_ca, client_required=tls.client_required)
+
+
+def _admin_context(tls: TlsSettings | None, served: Kept[Served] | None) -> Callable[[], ssl.SSLContext] | None:
+    return (lambda: served.get().admin) if tls is not None and tls.admin and served is not None else None
+
+
+def _listener(plane: DataPlane, bound: socket.socket, served: Kept[Served] | None) -> Listener | TlsListener:
+    return Listener(plane, bound) if served is None else TlsListener(plane, bound, lambda: served.get().data)
+
+
 def _settle_memory() -> None:
     """What was made until now lasts: the garbage collector need not look at it again, which with 10,000 endpoints would
     hold up requests for a tenth of a second each time."""
@@ -218,11 +243,13 @@ def _settle_memory() -> None:
 
 
 def _ready_line(settings: Settings, port: int, admin_port: int) -> str:
-    data, admin = _url(settings.host, port), _url(settings.admin_host, admin_port)
+    tls = settings.tls
+    data = _url(tls is not None, settings.host, port)
+    admin = _url(tls is not None and tls.admin, settings.admin_host, admin_port)
     return f"maitre ready: data {data} admin {admin}"
 
 
-def _url(host: str, port: int) -> str:
+def _url(tls: bool, host: str, port: int) -> str:
     """A URL that works on this machine: a wildcard address is reached by loopback."""
     shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104
-    return f"http://{shown}:{port}"
+    return f"{'https' if tls else 'http'}://{shown}:{port}"

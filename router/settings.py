@@ -20,6 +20,21 @@ def default_state_dir() -> Path:
 
 
 @dataclass(frozen=True, slots=True)
+class TlsSettings:
+    """What clients are shown, and asked for. All are PEM files."""
+
+    certificate: Path
+    """With its chain, leaf first."""
+    key: Path
+    client_ca: Path | None = None
+    """Authorities of client certificates; None: clients are not asked for one."""
+    client_required: bool = True
+    """False: a client may show none, but not a wrong one. Only with `client_ca`."""
+    admin: bool = False
+    """Whether the admin port speaks TLS too, with the same certificate; it asks nobody for one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What `maitre serve` was told."""
 
@@ -31,6 +46,8 @@ class Settings:
     admin_host: str = "127.0.0.1"
     admin_port: int = 8081
     """0 picks a free one."""
+    tls: TlsSettings | None = None
+    """None: in the clear."""
     state_dir: Path = field(default_factory=default_state_dir)
     log_level: str = "info"
     access_log: str | None = None

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator, Sequence
+import ssl
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -23,11 +24,18 @@ GRACE_S: Final = 3
 class AdminServer:
     """Serves `app` on `sockets`. One life: start, then stop; the sockets are the server's from the constructor on."""
 
-    def __init__(self, app: ASGIApp, sockets: Sequence[socket.socket], grace_s: int = GRACE_S) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        sockets: Sequence[socket.socket],
+        grace_s: int = GRACE_S,
+        tls: Callable[[], ssl.SSLContext] | None = None,
+    ) -> None:
+        """`tls` gives what the next handshake is to use; None: in the clear."""
         if not sockets:
             raise ValueError("the admin server needs a socket to listen on")
         self._sockets = list(sockets)
-        self._server = _Server(_configuration(app, grace_s))
+        self._server = _Server(_configuration(app, grace_s, tls))
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -85,7 +93,7 @@ class _Server(uvicorn.Server):
             connection.transport.abort()
 
 
-def _configuration(app: ASGIApp, grace_s: int) -> uvicorn.Config:
+def _configuration(app: ASGIApp, grace_s: int, tls: Callable[[], ssl.SSLContext] | None) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http="httptools",
@@ -96,4 +104,16 @@ def _configuration(app: ASGIApp, grace_s: int) -> uvicorn.Config:
         proxy_headers=False,
         server_header=False,
         timeout_graceful_shutdown=grace_s,
+        ssl_context_factory=None if tls is None else lambda _configuration, _default: _handing_over(tls),
     )
+
+
+def _handing_over(current: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+    """Uvicorn takes one context for good; this one hands each handshake over to the certificate that is in force."""
+
+    def hand_over(connection: ssl.SSLObject, _name: str, _context: ssl.SSLContext) -> None:
+        connection.context = current()
+
+    context = current()
+    context.sni_callback = hand_over  # called for every client, also one that names no server
+    return context

@@ -6,14 +6,14 @@ Exits 0 after a clean stop, 1 when the configuration is refused or a port is tak
 from __future__ import annotations
 
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from router.core.limits import ClientLimits
-from router.settings import Settings, default_state_dir
+from router.settings import Settings, TlsSettings, default_state_dir
 
 LIMITS = ClientLimits()
 """What holds where no option says otherwise."""
@@ -24,6 +24,11 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+
+
+class ClientAuth(StrEnum):
+    OPTIONAL = "optional"
+    REQUIRED = "required"
 
 
 Config = Annotated[
@@ -37,6 +42,33 @@ Port = Annotated[int, typer.Option(min=0, max=65535, help="Data port; 0 picks a 
 AdminHost = Annotated[str, typer.Option(help="Address of the admin port.", envvar="MAITRE_ADMIN_HOST")]
 AdminPort = Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.", envvar="MAITRE_ADMIN_PORT")]
 Workers = Annotated[str, typer.Option(help="auto or a number. This version runs one worker.", envvar="MAITRE_WORKERS")]
+TlsCert = Annotated[
+    Path | None,
+    typer.Option(
+        help="PEM file of the certificate and its chain; read again when it changes.", envvar="MAITRE_TLS_CERT"
+    ),
+]
+TlsKey = Annotated[Path | None, typer.Option(help="PEM file of its private key.", envvar="MAITRE_TLS_KEY")]
+TlsClientCa = Annotated[
+    Path | None,
+    typer.Option(
+        help="PEM file of the authorities of client certificates; absent: not asked for.", envvar="MAITRE_TLS_CLIENT_CA"
+    ),
+]
+TlsClientAuth = Annotated[
+    ClientAuth | None,
+    typer.Option(
+        help="Whether a client needs a certificate; required is the default.", envvar="MAITRE_TLS_CLIENT_AUTH"
+    ),
+]
+AdminTls = Annotated[
+    bool | None,
+    typer.Option(
+        "--admin-tls/--no-admin-tls",
+        help="TLS on the admin port, with the same certificate; by default unless it is bound to loopback.",
+        envvar="MAITRE_ADMIN_TLS",
+    ),
+]
 StateDir = Annotated[Path, typer.Option(help="Where made keys are kept.", envvar="MAITRE_STATE_DIR")]
 Level = Annotated[LogLevel, typer.Option(help="Of the log on standard error.", envvar="MAITRE_LOG_LEVEL")]
 AccessLog = Annotated[
@@ -78,6 +110,11 @@ def serve(
     admin_host: AdminHost = "127.0.0.1",
     admin_port: AdminPort = 8081,
     workers: Workers = "auto",
+    tls_cert: TlsCert = None,
+    tls_key: TlsKey = None,
+    tls_client_ca: TlsClientCa = None,
+    tls_client_auth: TlsClientAuth = None,
+    admin_tls: AdminTls = None,
     state_dir: StateDir = default_state_dir(),  # noqa: B008  so that --help shows it
     log_level: Level = LogLevel.INFO,
     access_log: AccessLog = None,
@@ -95,12 +132,15 @@ def serve(
 ) -> None:
     """Route, authenticate, split, queue and scale: the router and autoscaler on this machine."""
     _check_workers(workers)
+    if admin_tls and tls_cert is None:
+        raise typer.BadParameter("--admin-tls needs --tls-cert and --tls-key")
     settings = Settings(
         config=config,
         host=host,
         port=port,
         admin_host=admin_host,
         admin_port=admin_port,
+        tls=_tls(tls_cert, tls_key, tls_client_ca, tls_client_auth, _on_admin(admin_tls, admin_host)),
         state_dir=state_dir,
         log_level=log_level.value,
         access_log=access_log,
@@ -150,6 +190,32 @@ def _say_ready(line: str) -> None:
 def _check_workers(workers: str) -> None:
     if workers != "auto" and not (workers.isdigit() and 1 <= int(workers) <= 1024):
         raise typer.BadParameter(f"--workers is auto or a number from 1 to 1024, not {workers!r}")
+
+
+def _tls(
+    cert: Path | None, key: Path | None, client_ca: Path | None, client_auth: ClientAuth | None, admin: bool
+) -> TlsSettings | None:
+    if client_auth is not None and client_ca is None:
+        raise typer.BadParameter("--tls-client-auth needs --tls-client-ca with the authorities to trust")
+    if client_ca is not None and cert is None:
+        raise typer.BadParameter("--tls-client-ca needs --tls-cert and --tls-key")
+    if cert is None and key is None:
+        return None
+    if cert is None or key is None:
+        raise typer.BadParameter("--tls-cert and --tls-key go together: a certificate and its private key")
+    return TlsSettings(cert, key, client_ca, client_auth is not ClientAuth.OPTIONAL, admin)
+
+
+def _on_admin(wish: bool | None, host: str) -> bool:
+    """Credentials go over the admin port: in the clear only where nobody else can listen, unless told otherwise."""
+    return not _is_loopback(host) if wish is None else wish
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Iterable
 
 from router.discovery.readiness import Verdict
-from router.discovery.roster import Roster
+from router.discovery.roster import ReplicaTls, Roster
 from router.discovery.watchlist import Address, Watchlist
 
 log = logging.getLogger("maitre.discovery")
@@ -28,9 +28,9 @@ class FixedReplicas:
         self._unasked: set[Address] = set()
         self._expecting = False
 
-    def follow(self, urls: Iterable[str], readiness_path: str) -> None:
-        """These are the replicas from now on; none, to end."""
-        wanted = {Address.of(url, readiness_path) for url in urls}
+    def follow(self, urls: Iterable[str], readiness_path: str, tls: ReplicaTls | None = None) -> None:
+        """These are the replicas from now on; none, to end. `tls` is for those at https://."""
+        wanted = {Address.of(url, readiness_path, tls) for url in urls}
         for address in self._addresses - wanted:
             self._leave(address)
         for address in wanted - self._addresses:
@@ -58,7 +58,7 @@ class FixedReplicas:
 
     def ready(self, address: Address) -> None:
         self._listed.add(address)
-        self._roster.add(address.replica, address.host, address.port, tls=address.tls)
+        self._roster.add(address.replica, address.host, address.port, address.tls)
         log.info("%s: replica %s is ready", self._label, address.replica)
         self._unasked.discard(address)
 

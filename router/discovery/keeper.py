@@ -114,8 +114,9 @@ class Keeper:
 
     async def _becomes_ready(self, process: ReplicaProcess, port: int) -> bool:
         program = self._program
-        url = f"http://{LOOPBACK}:{port}{program.readiness_path}"
-        ready = asyncio.get_running_loop().create_task(self._around.prober.until_ready(url), name=f"probe {url}")
+        url = f"{'https' if program.tls else 'http'}://{LOOPBACK}:{port}{program.readiness_path}"
+        probing = self._around.prober.until_ready(url, program.tls)
+        ready = asyncio.get_running_loop().create_task(probing, name=f"probe {url}")
         try:
             await first_of(ready, process.exited, self._told, timeout_s=program.startup_s)
             if process.exited.done() or self._told.done():
@@ -131,7 +132,7 @@ class Keeper:
     async def _serve(self, process: ReplicaProcess, port: int) -> float:
         loop = asyncio.get_running_loop()
         since = loop.time()
-        self._around.roster.add(self.replica, LOOPBACK, port, tls=False)
+        self._around.roster.add(self.replica, LOOPBACK, port, self._program.tls)
         self._enter(Phase.READY)
         log.info("%s/%s is ready on port %d", self._program.label, self.replica, port)
         await first_of(process.exited, self._told)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from router.discovery.roster import ReplicaTls
 from router.errors import ReplicaFailed
 
 
@@ -26,6 +27,7 @@ class Program:
     readiness_path: str = "/"
     startup_s: float = 120.0  # a start that is not ready by then has failed
     grace_s: float = 5.0  # between SIGTERM and SIGKILL
+    tls: ReplicaTls | None = None  # how the process is spoken to; None: in the clear
 
     @property
     def label(self) -> str:

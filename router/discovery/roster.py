@@ -7,14 +7,26 @@ retired and added again, and what it still runs then counts on.
 
 from __future__ import annotations
 
+import ssl
 from typing import Protocol
+
+
+class ReplicaTls(Protocol):
+    """How TLS is spoken to replicas, as the files are now. Equal ones are interchangeable; hashable."""
+
+    @property
+    def server_name(self) -> str | None:
+        """The name that a replica's certificate must bear; None: the host of its address."""
+
+    def context(self) -> ssl.SSLContext:
+        """Raises CertificateRefused while there is none: then nobody is to connect."""
 
 
 class Roster(Protocol):
     """The ready replicas of one version."""
 
-    def add(self, replica: str, host: str, port: int, tls: bool) -> None:
-        """The replica is ready: it takes requests from now on."""
+    def add(self, replica: str, host: str, port: int, tls: ReplicaTls | None) -> None:
+        """The replica is ready: it takes requests from now on, in the clear only where `tls` is None."""
 
     def retire(self, replica: str) -> None:
         """The replica gets no new request; running ones finish."""

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from router.discovery.race import called_off
 from router.discovery.readiness import Verdict
+from router.discovery.roster import ReplicaTls
 
 log = logging.getLogger("maitre.discovery")
 
@@ -32,7 +33,7 @@ STRIKES: Final = 3
 class Probes(Protocol):
     """What it needs of `readiness.Prober`."""
 
-    async def probe(self, url: str) -> Verdict: ...
+    async def probe(self, url: str, tls: ReplicaTls | None) -> Verdict: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +61,21 @@ class Address:
     replica: str
     host: str
     port: int
-    tls: bool
+    tls: ReplicaTls | None  # None: in the clear
     probed: str  # the url that is probed
 
     @classmethod
-    def of(cls, url: str, readiness_path: str) -> Address:
-        """From http(s)://host[:port]; a path in it plays no part."""
+    def of(cls, url: str, readiness_path: str, tls: ReplicaTls | None = None) -> Address:
+        """From http(s)://host[:port]; a path in it plays no part. `tls` must be given for https."""
         parts = urlsplit(url)
-        tls = parts.scheme == "https"
+        secure = parts.scheme == "https"
+        if secure and tls is None:
+            raise ValueError(f"{url} is to be reached over TLS, and nothing says how")
         host = parts.hostname or ""
-        port = parts.port or (443 if tls else 80)
+        port = parts.port or (443 if secure else 80)
         bracketed = f"[{host}]" if ":" in host else host
         replica = f"{bracketed}:{port}"
-        return cls(replica, host, port, tls, f"{parts.scheme}://{replica}{readiness_path}")
+        return cls(replica, host, port, tls if secure else None, f"{parts.scheme}://{replica}{readiness_path}")
 
 
 class Subscriber(Protocol):
@@ -152,7 +155,7 @@ class Watchlist:
         retry_s = self._first_retry_s
         while True:
             async with self._at_once:
-                verdict = await self._prober.probe(address.probed)
+                verdict = await self._prober.probe(address.probed, address.tls)
             self._learn(address, watch, verdict)
             if watch.health.ready:
                 retry_s = self._interval_s  # the quick tries are for the first success alone

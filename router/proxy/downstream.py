@@ -333,6 +333,8 @@ class Downstream:
         """Closes once the client has taken what is written; not for ever, should it not read."""
         self._discard(self.plane.limits.idle_s)
         self.transport.close()
+        if self.scheme == b"https":
+            self.plane.departures.watch(self)  # TLS would wait for the client to say goodbye, too
 
     def _discard(self, seconds: float) -> None:
         self._discarding = True

@@ -14,15 +14,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import ssl
 from typing import Final, Protocol, cast
 
 from router.core.framing import BodyReader, ChunkedBody, LengthBody, UntilCloseBody
 from router.core.headmemo import HeadMemo
 from router.core.heads import RequestHead, ResponseHead, parse_response, refuse_early
-from router.errors import MalformedMessage
+from router.errors import CertificateRefused, MalformedMessage
 
 CONNECT_TIMEOUT_S: Final = 1.0
 """Twice what the KEDA interceptor waits for; a replica is in the same cluster or on the same machine."""
+TLS_CONNECT_TIMEOUT_S: Final = 3.0
+"""Connecting and the handshake: the kernel accepts for a model that computes, but nobody else shakes hands for it."""
 IDLE_S: Final = 55.0
 """An idle connection older than this is not used again; below the 60 s after which many servers drop it."""
 FINISH_S: Final = 5.0
@@ -51,12 +54,24 @@ class ResponseSink(Protocol):
     def upstream_blocked(self, blocked: bool) -> None: ...
 
 
-class Upstream:
-    """How one replica is reached: its address and its idle connections."""
+class ReplicaTls(Protocol):
+    """How TLS is spoken to a replica, as its files are now."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, host: str, port: int) -> None:
+    @property
+    def server_name(self) -> str | None:
+        """The name that its certificate must bear; None: the host of its address."""
+
+    def context(self) -> ssl.SSLContext:
+        """Raises CertificateRefused while there is none: then nobody is to connect."""
+
+
+class Upstream:
+    """How one replica is reached: its address, over TLS or not, and its idle connections."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, host: str, port: int, tls: ReplicaTls | None = None) -> None:
         self.host = host
         self.port = port
+        self._tls = tls
         self.memo = HeadMemo(parse_response, MEMO)
         self.idle: list[UpstreamConnection] = []
         self.loop = loop
@@ -80,14 +95,33 @@ class Upstream:
 
     async def _open(self, sink: ResponseSink) -> None:
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                _, connection = await self.loop.create_connection(
-                    lambda: cast(asyncio.Protocol, UpstreamConnection(self)), self.host, self.port
-                )
-        except OSError as error:  # TimeoutError is one
+            connection = await (self._connect() if self._tls is None else self._connect_securely(self._tls))
+        except ssl.SSLCertVerificationError as error:
+            sink.connect_failed(ConnectionError(f"its certificate is not accepted: {error.verify_message}"))
+        except (OSError, CertificateRefused) as error:  # TimeoutError is an OSError
             sink.connect_failed(error)
         else:
             sink.connected(cast(UpstreamConnection, connection))
+
+    async def _connect(self) -> asyncio.Protocol:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            _, connection = await self.loop.create_connection(self._make, self.host, self.port)
+        return connection
+
+    async def _connect_securely(self, tls: ReplicaTls) -> asyncio.Protocol:
+        async with asyncio.timeout(TLS_CONNECT_TIMEOUT_S):
+            _, connection = await self.loop.create_connection(
+                self._make,
+                self.host,
+                self.port,
+                ssl=tls.context(),
+                server_hostname=tls.server_name or self.host,
+                ssl_shutdown_timeout=FINISH_S,
+            )
+        return connection
+
+    def _make(self) -> asyncio.Protocol:
+        return cast(asyncio.Protocol, UpstreamConnection(self))
 
     def park(self, connection: UpstreamConnection, now: float) -> None:
         """Keeps a connection for the next request."""

@@ -89,10 +89,11 @@ class Fleet:
         return next((version for version in self.versions() if version.key == key), None)
 
     def problems(self) -> tuple[str, ...]:
-        return self._problems
+        """Those of the newest configuration, and of certificates, which may come and go without a new one."""
+        return (*self._problems, *self._around.premises.certificates.problems())
 
     def config_problems(self) -> int:
-        return len(self._problems)
+        return len(self.problems())
 
     # -- reconciliation ---------------------------------------------------------------------------------------------
 

@@ -21,10 +21,11 @@ from router.discovery.ports import Ports
 from router.discovery.processes import LocalProcesses
 from router.discovery.program import Program
 from router.discovery.readiness import Prober
-from router.discovery.roster import Roster
+from router.discovery.roster import ReplicaTls, Roster
 from router.discovery.warden import Warden
 from router.discovery.watchlist import Watchlist
-from router.model.spec import Version
+from router.model.spec import Target, UpstreamTls, Version
+from router.store.certificates import Certificates, TlsTerms
 
 log = logging.getLogger("maitre.serving")
 
@@ -37,6 +38,7 @@ class Premises:
     ports: Ports
     prober: Prober
     watchlist: Watchlist
+    certificates: Certificates
     drain_s: float
 
 
@@ -51,7 +53,7 @@ class _FirstReady:
         self.expect = roster.expect
         self._add = roster.add
 
-    def add(self, replica: str, host: str, port: int, tls: bool) -> None:
+    def add(self, replica: str, host: str, port: int, tls: ReplicaTls | None) -> None:
         self._add(replica, host, port, tls)
         if self._ready is not None:
             ready, self._ready = self._ready, None
@@ -69,6 +71,7 @@ class Replicas:
         self._directory = Path()
         self._processes: LocalProcesses | None = None
         self._old: list[LocalProcesses] = []
+        self._tls: TlsTerms | None = None
         self._fixed = FixedReplicas(label=label, roster=roster, watchlist=premises.watchlist)
         self._tasks: set[asyncio.Task[None]] = set()
         self._size = 0
@@ -98,23 +101,32 @@ class Replicas:
         if unchanged and directory == self._directory:
             return
         self._directory = directory
+        tls = self._change_tls(_wanted_tls(version.target))
         if version.target.command is not None:
-            self._start_processes(version.target.command, version.readiness_path)
+            self._start_processes(version.target.command, version.readiness_path, tls)
         else:
             self._retire_processes()
-        self._fixed.follow(version.target.urls or (), version.readiness_path)
+        self._fixed.follow(version.target.urls or (), version.readiness_path, tls)
 
     async def close(self, drain_s: float) -> None:
         """Drains and ends everything; returns when nothing is left."""
         self._fixed.follow((), "")
+        self._change_tls(None)
         groups = [*self._old, *([self._processes] if self._processes else [])]
         self._old, self._processes = [], None
         await asyncio.gather(*(group.close(drain_s) for group in groups), *self._tasks)
 
-    def _start_processes(self, command: tuple[str, ...], readiness_path: str) -> None:
+    def _change_tls(self, wanted: UpstreamTls | None) -> TlsTerms | None:
+        certificates, before = self._premises.certificates, self._tls
+        self._tls = certificates.for_replicas(wanted, self._directory) if wanted is not None else None
+        if before is not None:  # last: files that stay the same need not be read again
+            certificates.release(before)
+        return self._tls
+
+    def _start_processes(self, command: tuple[str, ...], readiness_path: str, tls: ReplicaTls | None) -> None:
         endpoint, _, version = self._label.partition("/")
         before = self._processes
-        program = Program(endpoint, version, command, self._directory, readiness_path)
+        program = Program(endpoint, version, command, self._directory, readiness_path, tls=tls)
         self._processes = LocalProcesses(
             program,
             roster=_FirstReady(self._roster, self._close_old) if before else self._roster,
@@ -149,3 +161,10 @@ class Replicas:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("%s failed", task.get_name(), exc_info=error)
+
+
+def _wanted_tls(target: Target) -> UpstreamTls | None:
+    """A tls block is for all replicas; without one, TLS is spoken to urls that begin with https://."""
+    if target.tls is not None:
+        return target.tls
+    return UpstreamTls() if any(url.startswith("https:") for url in target.urls or ()) else None

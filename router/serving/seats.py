@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from router.core.admission import Admission
 from router.proxy.grants import Waiter, perform
-from router.proxy.upstream import Upstream
+from router.proxy.upstream import ReplicaTls, Upstream
 
 
 class Seats:
@@ -25,10 +25,9 @@ class Seats:
         self._coming = False
         self._on_demand = False
 
-    def add(self, replica: str, host: str, port: int, tls: bool) -> None:
-        del tls  # https replicas are refused when the configuration is read; see `router.serving.support`
+    def add(self, replica: str, host: str, port: int, tls: ReplicaTls | None) -> None:
         now = self._now()
-        perform(self._admission.add_replica(replica, Upstream(self._loop, host, port), now), now)
+        perform(self._admission.add_replica(replica, Upstream(self._loop, host, port, tls), now), now)
 
     def retire(self, replica: str) -> None:
         retired = self._admission.retire_replica(replica, emptied=lambda: self._left(replica))

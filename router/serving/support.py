@@ -21,11 +21,5 @@ def limitations(endpoint: ScoringEndpoint) -> Iterator[str]:
         name = f"version {version.name}"
         if version.target.deployment is not None:
             yield f"{name}: target.deployment needs a cluster (serve --kubernetes): it has no replicas"
-        if uses_tls(version.target.urls, version.target.tls is not None):
-            yield f"{name}: TLS to replicas is not supported yet: it has no replicas"
         if version.collect_data:
             yield f"{name}: collectData is not supported yet: it has no effect"
-
-
-def uses_tls(urls: tuple[str, ...] | None, tls: bool) -> bool:
-    return tls or any(url.startswith("https:") for url in urls or ())

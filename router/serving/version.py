@@ -21,7 +21,6 @@ from router.proxy.grants import Waiter, perform
 from router.proxy.upstream import Upstream
 from router.serving.replicas import Premises, Replicas
 from router.serving.seats import Seats
-from router.serving.support import uses_tls
 from router.telemetry.counters import MirrorMetrics, ScaleEvents, VersionMetrics
 from router.telemetry.source import VersionLoad
 
@@ -154,9 +153,7 @@ class LiveVersion:
         )
 
     def _take_replicas(self, directory: Path) -> None:
-        target = self.spec.target
-        if not uses_tls(target.urls, target.tls is not None):
-            self._replicas.follow(self.spec, directory)
+        self._replicas.follow(self.spec, directory)
         self._seats.start_on_demand(self.scalable and self._settings.enabled and not self._settings.dry_run)
 
     def __repr__(self) -> str:

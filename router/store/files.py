@@ -23,6 +23,7 @@ from router.model.catalogue import Catalogue, ConfigFile, combine, files_in, rea
 from router.model.problems import Problem
 from router.model.spec import EndpointKey
 from router.store.keys import KeyFiles, KeyPair
+from router.store.stamps import Stamp, stamp
 
 STEP_MS: Final = 50
 """How long a burst of file events must pause before it is looked at; an editor's save is several events."""
@@ -31,10 +32,6 @@ GROUP_MS: Final = 400
 LOOK_MS: Final = 500
 """How often files are looked at without an event (and a millisecond more per file): the watch may have begun after a
 change, and file systems on a network make no events."""
-
-
-Stamp = tuple[int, int, int]
-"""Inode, time of change and size: another content has another stamp."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +90,7 @@ class FileStore:
             files = {*files_in(self._path), *self._key_files}
         except OSError:
             files = set(self._key_files)
-        return {file: stamp for file in files if (stamp := _stamp(file)) is not None}
+        return {file: seen for file in files if (seen := stamp(file)) is not None}
 
     def _load(self) -> Configuration:
         self._seen = self._stamps()
@@ -103,7 +100,7 @@ class FileStore:
         self._good = in_force
         catalogue = self._catalogue = _with_known(catalogue, self._catalogue)
         pairs, key_problems = self._read_keys(catalogue)
-        self._seen |= {file: stamp for file in self._key_files if (stamp := _stamp(file)) is not None}
+        self._seen |= {file: seen for file in self._key_files if (seen := stamp(file)) is not None}
         return Configuration(catalogue, pairs, (*problems, *conflicts, *remaining, *key_problems))
 
     def _read(self) -> tuple[dict[Path, ConfigFile], list[Problem]]:
@@ -128,9 +125,9 @@ class FileStore:
 
     def _reading(self, path: Path) -> tuple[Stamp | None, ConfigFile]:
         """A file as it was read when it was last changed."""
-        stamp = self._seen.get(path)
+        seen = self._seen.get(path)
         before = self._readings.get(path)
-        return before if before is not None and stamp is not None and before[0] == stamp else (stamp, read_file(path))
+        return before if before is not None and seen is not None and before[0] == seen else (seen, read_file(path))
 
     def _settle(self, files: dict[Path, ConfigFile]) -> tuple[dict[Path, ConfigFile], list[Problem]]:
         """Takes back edits that claim what another file has: those in force come first, then the changed, in order."""
@@ -187,14 +184,6 @@ def _with_known(catalogue: Catalogue, before: Catalogue) -> Catalogue:
     known = before.endpoints
     endpoints = {key: each if known.get(key) != each else known[key] for key, each in catalogue.endpoints.items()}
     return Catalogue(MappingProxyType(endpoints), catalogue.directories)
-
-
-def _stamp(file: Path) -> Stamp | None:
-    try:
-        status = file.stat()
-    except OSError:
-        return None
-    return status.st_ino, status.st_ctime_ns, status.st_size
 
 
 def _of_all(path: Path, message: str) -> Problem:

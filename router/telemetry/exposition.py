@@ -33,12 +33,22 @@ router's whole latency budget (3 ms at the 99th percentile)."""
 
 
 class Exposition:
-    """Renders `source` and `clients()`; `build` is maitre's version. The registry is its own, nobody adds to it."""
+    """Renders `source` and `clients()`; `build` is maitre's version. The registry is its own, nobody adds to it.
 
-    def __init__(self, source: Source, clients: Callable[[], Clients], build: str) -> None:
+    `certificate_expiry` gives the end of the served certificate in Unix seconds, None where there is none.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        clients: Callable[[], Clients],
+        build: str,
+        certificate_expiry: Callable[[], float | None] = lambda: None,
+    ) -> None:
         self._source = source
         self._clients = clients
         self._build = build
+        self._certificate_expiry = certificate_expiry
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         PlatformCollector(registry=self._process)
@@ -62,7 +72,8 @@ class Exposition:
         endpoints += [_read_endpoint(each.label, each.metrics) async for each in _in_slices(source.endpoints())]
         versions = [_read_version(version) async for version in _in_slices(source.versions())]
         seen = tuple(reading for reading in endpoints if reading is not None)
-        return Readings(self._build, source.config_problems(), self._clients(), seen, tuple(versions))
+        problems, clients, expiry = source.config_problems(), self._clients(), self._certificate_expiry()
+        return Readings(self._build, problems, clients, expiry, seen, tuple(versions))
 
     def _encode(self, readings: Readings, accept: str) -> tuple[bytes, str]:
         encode, content_type = _encoder_for(accept)

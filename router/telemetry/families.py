@@ -54,6 +54,7 @@ class Readings(NamedTuple):
     build: str
     config_problems: int
     clients: Clients
+    certificate_expiry: float | None  # Unix seconds; None where no certificate is served
     endpoints: tuple[EndpointReading, ...]
     versions: tuple[VersionReading, ...]
 
@@ -222,4 +223,10 @@ def _process_wide(readings: Readings) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "maitre_config_problems", "Problems found in the newest configuration.", value=readings.config_problems
     )
+    if readings.certificate_expiry is not None:
+        yield GaugeMetricFamily(
+            "maitre_tls_certificate_expiry_timestamp_seconds",
+            "When the certificate that clients are shown ends, in Unix seconds.",
+            value=readings.certificate_expiry,
+        )
     yield InfoMetricFamily("maitre_build", "The maitre that runs here.", value={"version": readings.build})

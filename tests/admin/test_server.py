@@ -7,8 +7,11 @@ import socket
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from router.admin.server import AdminServer
+from router.store.contexts import served
+from tests.fakes.authority import Authority, serial_of
 
 
 def bound() -> socket.socket:
@@ -36,6 +39,28 @@ async def test_it_answers_as_soon_as_start_returns_on_every_socket():
     server = AdminServer(hello, [bound(), bound()])
     await server.start()
     assert [(await get(url(server, index))).text for index in (0, 1)] == ["hello", "hello"]
+    await server.stop()
+
+
+async def test_over_tls_each_handshake_takes_the_certificate_in_force(tmp_path):
+    authority = Authority()
+    issued = [authority.issue(), authority.issue(kind=rsa.RSAPrivateKey)]
+    files = tmp_path / "cert.pem", tmp_path / "key.pem"
+    contexts = [served(*each.write(*files), None, True).admin for each in issued]
+    server = AdminServer(hello, [bound()], tls=lambda: contexts[0])
+    await server.start()
+    standing = httpx.AsyncClient(verify=authority.trusting(), trust_env=False)
+    address = url(server).replace("http:", "https:")
+    for each in issued:
+        assert (await standing.get(address)).text == "hello"
+        _, writer = await asyncio.open_connection(*server.addresses[0], ssl=authority.trusting())
+        assert serial_of(writer.get_extra_info("ssl_object")) == each.serial
+        writer.close()
+        del contexts[:-1]
+    await standing.aclose()
+    async with httpx.AsyncClient(trust_env=False) as client:
+        with pytest.raises(httpx.TransportError):
+            await client.get(url(server))
     await server.stop()
 
 

@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from router.cli import serve as module
-from router.settings import Settings
+from router.settings import Settings, TlsSettings
 
 
 @pytest.fixture
@@ -75,6 +75,45 @@ def test_each_also_from_the_environment(run):
     assert settings.access_log == "access.log"
 
 
+PAIR = ["--tls-cert", "cert.pem", "--tls-key", "key.pem"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "tls"),
+    [
+        ([], TlsSettings(Path("cert.pem"), Path("key.pem"))),
+        (["--tls-client-ca", "ca.pem"], TlsSettings(Path("cert.pem"), Path("key.pem"), Path("ca.pem"))),
+        (
+            ["--tls-client-ca", "ca.pem", "--tls-client-auth", "optional"],
+            TlsSettings(Path("cert.pem"), Path("key.pem"), Path("ca.pem"), client_required=False),
+        ),
+        (["--admin-tls"], TlsSettings(Path("cert.pem"), Path("key.pem"), admin=True)),
+        (["--admin-host", "0.0.0.0"], TlsSettings(Path("cert.pem"), Path("key.pem"), admin=True)),
+        (["--admin-host", "::1"], TlsSettings(Path("cert.pem"), Path("key.pem"))),
+        (["--admin-host", "localhost"], TlsSettings(Path("cert.pem"), Path("key.pem"))),
+        (["--admin-host", "router.local"], TlsSettings(Path("cert.pem"), Path("key.pem"), admin=True)),
+        (["--admin-host", "0.0.0.0", "--no-admin-tls"], TlsSettings(Path("cert.pem"), Path("key.pem"))),
+    ],
+)
+def test_tls(run, arguments, tls):
+    _, settings = run("--config", "x", *PAIR, *arguments)
+    assert settings.tls == tls
+
+
+def test_tls_from_the_environment(run):
+    _, settings = run(
+        MAITRE_CONFIG="x",
+        MAITRE_TLS_CERT="cert.pem",
+        MAITRE_TLS_KEY="key.pem",
+        MAITRE_TLS_CLIENT_CA="ca.pem",
+        MAITRE_TLS_CLIENT_AUTH="optional",
+        MAITRE_ADMIN_TLS="true",
+    )
+    assert settings.tls == TlsSettings(
+        Path("cert.pem"), Path("key.pem"), Path("ca.pem"), client_required=False, admin=True
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -84,6 +123,12 @@ def test_each_also_from_the_environment(run):
         (["--config", "x", "--trusted-proxies", "10.0.0.1/8"], "has host bits set"),
         (["--config", "x", "--log-level", "loud"], "loud"),
         ([], "--config"),
+        (["--config", "x", "--tls-cert", "c"], "--tls-cert and --tls-key go together"),
+        (["--config", "x", "--tls-key", "k"], "--tls-cert and --tls-key go together"),
+        (["--config", "x", "--tls-client-ca", "ca"], "--tls-client-ca needs --tls-cert"),
+        (["--config", "x", *PAIR, "--tls-client-auth", "optional"], "--tls-client-auth needs --tls-client-ca"),
+        (["--config", "x", *PAIR, "--tls-client-ca", "ca", "--tls-client-auth", "none"], "none"),
+        (["--config", "x", "--admin-tls"], "--admin-tls needs --tls-cert"),
     ],
 )
 def test_what_is_wrong_is_said(run, arguments, message):

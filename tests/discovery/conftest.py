@@ -27,16 +27,18 @@ class FakeRoster:
     def __init__(self) -> None:
         self.calls: list[tuple[str, object]] = []
         self.ready: dict[str, int] = {}  # name -> port
+        self.tls: dict[str, object] = {}  # name -> terms
         self.requests: Counter[str] = Counter()
         self.coming = False
         self._told = asyncio.Condition()
         self._waking: set[asyncio.Task[None]] = set()
 
-    def add(self, replica: str, host: str, port: int, tls: bool) -> None:
+    def add(self, replica: str, host: str, port: int, tls: object) -> None:
         assert replica not in self.ready
         assert host == "127.0.0.1"
         assert port not in self.ready.values()
         self.ready[replica] = port
+        self.tls[replica] = tls
         self._note("add", replica)
 
     def retire(self, replica: str) -> None:

@@ -22,7 +22,7 @@ class Roster:
         self._left = wished
         self._reading = asyncio.Lock()  # two threads in one readline could lose a line between them
 
-    def add(self, replica: str, host: str, port: int, tls: bool) -> None:
+    def add(self, replica: str, host: str, port: int, tls: object) -> None:
         self._left -= 1
         if self._left == 0:
             print("ready", flush=True)

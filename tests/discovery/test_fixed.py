@@ -11,9 +11,14 @@ class ScriptedProber:
     def __init__(self, **scripts: list[Verdict]) -> None:
         self.scripts = scripts
 
-    async def probe(self, url: str) -> Verdict:
+    async def probe(self, url: str, tls: object = None) -> Verdict:
         script = self.scripts[url.removeprefix("http://127.0.0.1:").removesuffix("/")]
         return script.pop(0) if len(script) > 1 else script[0]
+
+
+class AnyProber:
+    async def probe(self, url: str, tls: object) -> Verdict:
+        return READY
 
 
 class Fixed(FixedReplicas):
@@ -96,6 +101,20 @@ async def test_what_two_lists_have_in_common_stays(roster):
     replicas.open()
     assert roster.ready == {"127.0.0.1:5002": 5002}
     assert roster.calls.count(("add", "127.0.0.1:5001")) == 1
+    replicas.close()
+    await watchlist.close()
+
+
+async def test_other_terms_of_tls_are_other_connections(roster):
+    """The replica is off the roster until it was asked on the new terms; who shares the old ones keeps them."""
+    watchlist = Watchlist(AnyProber(), pace_s=0.0)
+    replicas = fixed(roster, None, watchlist=watchlist)
+    for tls in ("old terms", "new terms"):
+        replicas.follow(["https://127.0.0.1:5001", "http://127.0.0.1:5002"], "/", tls)
+        await roster.until(lambda: len(roster.ready) == 2)
+        assert roster.tls == {"127.0.0.1:5001": tls, "127.0.0.1:5002": None}
+    assert roster.calls.count(("retire", "127.0.0.1:5001")) == 1
+    assert roster.calls.count(("add", "127.0.0.1:5002")) == 1
     replicas.close()
     await watchlist.close()
 

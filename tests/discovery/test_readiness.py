@@ -1,11 +1,15 @@
 """The probe, against literal bytes."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 
 import pytest
 
 from router.discovery.readiness import Prober, Verdict
+from router.errors import CertificateRefused
+from tests.fakes.authority import LOOPBACK, Authority
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -87,9 +91,72 @@ async def test_drips_do_not_stretch_the_timeout():
 async def test_until_ready(prober, monkeypatch):
     verdicts = iter([Verdict.REFUSED, Verdict.SILENT, Verdict.READY])
 
-    async def probe(url: str) -> Verdict:
+    async def probe(url: str, tls: object) -> Verdict:
         return next(verdicts)
 
     monkeypatch.setattr(prober, "probe", probe)
     await prober.until_ready("http://unused/", first_pause_s=0.001)
     assert list(verdicts) == []
+
+
+class Tls:
+    """Trusts our authority; without it, the files are wrong."""
+
+    def __init__(self, authority: Authority | None, server_name: str | None = None) -> None:
+        self.server_name = server_name
+        self._authority = authority
+
+    def context(self) -> ssl.SSLContext:
+        if self._authority is None:
+            raise CertificateRefused("ca.pem: cannot be read")
+        return self._authority.trusting()
+
+
+OURS = Authority()
+
+
+@pytest.mark.parametrize(
+    ("issued", "tls", "verdict", "said"),
+    [
+        (OURS.issue(), Tls(OURS), Verdict.READY, ""),
+        (OURS.issue("model"), Tls(OURS, "model"), Verdict.READY, ""),
+        (OURS.issue("other"), Tls(OURS, "model"), Verdict.REFUSED, "certificate is not valid for 'model'"),
+        (OURS.issue("model"), Tls(OURS), Verdict.REFUSED, "certificate is not valid for '127.0.0.1'"),
+        (Authority().issue(), Tls(OURS), Verdict.REFUSED, "unable to get local issuer certificate"),
+        (OURS.issue(ends=timedelta(seconds=-1)), Tls(OURS), Verdict.REFUSED, "certificate has expired"),
+        (OURS.issue(), Tls(None), Verdict.REFUSED, ""),
+    ],
+)
+async def test_over_tls_it_verifies_and_says_once_what_is_wrong(prober, tmp_path, caplog, issued, tls, verdict, said):
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        writer.close()
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*issued.write(tmp_path / "cert.pem", tmp_path / "key.pem"))
+    async with await asyncio.start_server(answer, LOOPBACK, 0, ssl=context) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        for _ in range(2):
+            assert await prober.probe(url, tls) is verdict
+    assert caplog.text.count("no TLS to") == bool(said)
+    assert said in caplog.text
+
+
+async def test_a_replica_that_speaks_no_tls(prober, caplog):
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1000)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(plain, LOOPBACK, 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        assert await prober.probe(f"https://127.0.0.1:{port}/", Tls(OURS)) is Verdict.REFUSED
+    assert f"no TLS to https://127.0.0.1:{port}/: WRONG_VERSION_NUMBER" in caplog.text
+
+
+async def test_nobody_there_is_not_a_matter_of_tls(prober, ports, caplog):
+    port = ports.take()
+    assert await prober.probe(f"https://127.0.0.1:{port}/", Tls(OURS)) is Verdict.REFUSED
+    ports.give_back(port)
+    assert "TLS" not in caplog.text

@@ -47,16 +47,24 @@ def test_one_probe(before, verdict, held):
         assert after.ready is (verdict is READY)
 
 
+TLS = object()
+
+
 @pytest.mark.parametrize(
     ("url", "address"),
     [
-        ("http://127.0.0.1:5001", Address("127.0.0.1:5001", "127.0.0.1", 5001, False, "http://127.0.0.1:5001/up")),
-        ("https://model.example.com/", Address("model.example.com:443", "model.example.com", 443, True, "https://model.example.com:443/up")),
-        ("http://[::1]", Address("[::1]:80", "::1", 80, False, "http://[::1]:80/up")),
+        ("http://127.0.0.1:5001", Address("127.0.0.1:5001", "127.0.0.1", 5001, None, "http://127.0.0.1:5001/up")),
+        ("https://model.example.com/", Address("model.example.com:443", "model.example.com", 443, TLS, "https://model.example.com:443/up")),
+        ("http://[::1]", Address("[::1]:80", "::1", 80, None, "http://[::1]:80/up")),
     ],
 )  # fmt: skip
 def test_addresses(url, address):
-    assert Address.of(url, "/up") == address
+    assert Address.of(url, "/up", TLS) == address
+
+
+def test_https_is_never_reached_in_the_clear():
+    with pytest.raises(ValueError, match="over TLS"):
+        Address.of("https://model.example.com", "/")
 
 
 class Prober:
@@ -67,7 +75,7 @@ class Prober:
         self.probed: Counter[str] = Counter()
         self._more = asyncio.Event()
 
-    async def probe(self, url: str) -> Verdict:
+    async def probe(self, url: str, tls: object = None) -> Verdict:
         await asyncio.sleep(0)
         self.probed[url] += 1
         self._more.set()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import ssl
 from dataclasses import dataclass, field
 
 
@@ -30,6 +31,7 @@ class Connection:
 
     port: int
     key: str | None = None
+    tls: ssl.SSLContext | None = None
     _streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = field(default=None, repr=False)
 
     async def post(self, endpoint: str, wish: object = None, path: str = "score", **headers: str) -> Answer:
@@ -42,12 +44,12 @@ class Connection:
 
     async def send(self, request: bytes) -> Answer:
         if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self.port)
+            self._streams = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls)
         reader, writer = self._streams
         try:
             writer.write(request)
             return await self._read(reader)
-        except (asyncio.IncompleteReadError, ConnectionError) as error:
+        except (asyncio.IncompleteReadError, ConnectionError, ssl.SSLError) as error:
             await self.close()
             raise Broken(repr(error)) from error
         except asyncio.CancelledError:
@@ -67,5 +69,11 @@ class Connection:
             _, writer = self._streams
             self._streams = None
             writer.close()
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
                 await writer.wait_closed()
+
+    @property
+    def ssl_object(self) -> ssl.SSLObject:
+        """Of the connection that stands, over TLS."""
+        assert self._streams is not None
+        return self._streams[1].get_extra_info("ssl_object")

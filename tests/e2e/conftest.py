@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+import ssl
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -19,7 +20,7 @@ from tests.e2e.client import Connection
 MODEL = Path(__file__).with_name("model.py")
 STREAMING_MODEL = Path(__file__).with_name("streaming_model.py")
 WEBSOCKET_MODEL = Path(__file__).with_name("websocket_model.py")
-READY = re.compile(r"maitre ready: data http://127\.0\.0\.1:(\d+) admin http://127\.0\.0\.1:(\d+)")
+READY = re.compile(r"maitre ready: data (https?)://127\.0\.0\.1:(\d+) admin (https?)://127\.0\.0\.1:(\d+)")
 KEYS = {"primaryKey": "primary-key-0123456789", "secondaryKey": "secondary-key-0123456789"}
 BOUND_S = 20.0
 
@@ -32,19 +33,23 @@ class Maitre:
     config: Path
     port: int
     admin_port: int
+    schemes: tuple[str, str]
+    """Of the data port and of the admin port."""
     log: list[str]
     _more: asyncio.Event
     _readers: list[asyncio.Task]
     connections: list[Connection] = field(default_factory=list)
+    tls: ssl.SSLContext | None = None
+    """What clients trust, when the router is to be reached over TLS."""
 
     def connection(self, key: str | None = KEYS["primaryKey"]) -> Connection:
-        connection = Connection(self.port, key)
+        connection = Connection(self.port, key, self.tls)
         self.connections.append(connection)
         return connection
 
     async def admin(self, path: str) -> httpx.Response:
-        async with httpx.AsyncClient() as client:
-            return await client.get(f"http://127.0.0.1:{self.admin_port}{path}")
+        async with httpx.AsyncClient(verify=self.tls or True) as client:
+            return await client.get(f"{self.schemes[1]}://127.0.0.1:{self.admin_port}{path}")
 
     async def metric(self, name: str, **labels: str) -> float:
         """The sum of the samples of that name with at least these labels."""
@@ -142,7 +147,8 @@ async def _ready(process: asyncio.subprocess.Process, config: Path) -> Maitre:
     match = READY.fullmatch(line.strip())
     assert match, f"no ready line: {line!r}\n" + "\n".join(log)
     readers = [reader, asyncio.get_running_loop().create_task(rest())]
-    return Maitre(process, config, int(match[1]), int(match[2]), log, more, readers)
+    schemes = match[1], match[3]
+    return Maitre(process, config, int(match[2]), int(match[4]), schemes, log, more, readers)
 
 
 def version(name: str = "blue", *model_options: str, model: Path = MODEL, **settings: object) -> str:

@@ -14,6 +14,7 @@ import asyncio
 import json
 import os
 import signal
+import ssl
 
 FAILED = b"HTTP/1.1 500 Internal Server Error\r\nx-ms-run-function-failed: True\r\ncontent-length: 9\r\n\r\nthe model"
 CUT = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nbeginning."
@@ -76,14 +77,26 @@ class Model:
         return True
 
 
+def tls(options: argparse.Namespace) -> ssl.SSLContext | None:
+    if options.tls is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=options.clients)
+    context.load_cert_chain(options.tls)
+    if options.clients is not None:
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--ms", type=float, default=0.0)
     parser.add_argument("--record")
+    parser.add_argument("--tls", help="a PEM file with certificate and key: speak TLS alone")
+    parser.add_argument("--clients", help="a PEM file with the authority of client certificates: ask for one")
     options = parser.parse_args()
     model = Model(options.ms, options.record)
-    server = await asyncio.start_server(model.serve, "127.0.0.1", options.port, backlog=512)
+    server = await asyncio.start_server(model.serve, "127.0.0.1", options.port, backlog=512, ssl=tls(options))
     async with server:
         await server.serve_forever()
 

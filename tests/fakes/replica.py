@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -71,7 +72,7 @@ Script = Callable[[Call], Awaitable[None]]
 
 
 class Replica:
-    def __init__(self, script: Script, socket_buffer: int | None = None) -> None:
+    def __init__(self, script: Script, socket_buffer: int | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.script = script
         self.calls: list[Call] = []
         self.connections = 0
@@ -82,6 +83,7 @@ class Replica:
         self.changes = Changes()
         self.port = 0
         self._socket_buffer = socket_buffer
+        self._tls = tls
         self._server: asyncio.Server | None = None
 
     async def start(self, port: int = 0) -> None:
@@ -90,7 +92,7 @@ class Replica:
             for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
                 listening.setsockopt(socket.SOL_SOCKET, option, self._socket_buffer)
         self.port = listening.getsockname()[1]
-        self._server = await asyncio.start_server(self._serve, sock=listening, limit=1 << 17)
+        self._server = await asyncio.start_server(self._serve, sock=listening, limit=1 << 17, ssl=self._tls)
 
     async def stop(self) -> None:
         """Listens no more: connecting is refused from now on."""

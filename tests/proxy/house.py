@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from router.proxy.grants import Waiter, perform
 from router.proxy.identifiers import RequestIds
 from router.proxy.listener import Listener, bind
 from router.proxy.plane import DataPlane
-from router.proxy.upstream import Upstream
+from router.proxy.upstream import ReplicaTls, Upstream
 from tests.fakes.changes import BOUND_S, Changes
 from tests.fakes.client import Client
 from tests.fakes.replica import Replica, Script, answering
@@ -130,8 +131,10 @@ class House:
 
     # -- replicas and versions -----------------------------------------------------------------------------------------
 
-    async def replica(self, script: Script | None = None, *, socket_buffer: int | None = None) -> Replica:
-        replica = Replica(script or answering(), socket_buffer)
+    async def replica(
+        self, script: Script | None = None, *, socket_buffer: int | None = None, tls: ssl.SSLContext | None = None
+    ) -> Replica:
+        replica = Replica(script or answering(), socket_buffer, tls)
         await replica.start()
         self._replicas.append(replica)
         return replica
@@ -164,9 +167,9 @@ class House:
     def mirror(self, name: str, *replicas: Replica, share: float = 100.0, **settings: Any) -> MirrorRoute:
         return MirrorRoute(self.version(name, *replicas, **settings), share, CopyRecorder(name, self))
 
-    def add(self, version: VersionRoute, replica: Replica) -> str:
+    def add(self, version: VersionRoute, replica: Replica, tls: ReplicaTls | None = None) -> str:
         """The replica is ready from now on; returns its name."""
-        upstream = Upstream(self.plane.loop, "127.0.0.1", replica.port)
+        upstream = Upstream(self.plane.loop, "127.0.0.1", replica.port, tls)
         self.upstreams.append(upstream)
         name, now = next(self._names), self.plane.now()
         perform(version.admission.add_replica(name, upstream, now), now)

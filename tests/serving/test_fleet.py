@@ -21,6 +21,7 @@ from router.serving.fleet import Fleet
 from router.serving.replicas import Premises
 from router.serving.scaling import ScaleRecorder
 from router.serving.version import Surroundings
+from router.store.certificates import Certificates
 from router.store.files import Configuration
 from router.store.keys import KeyPair
 
@@ -39,7 +40,7 @@ KEYS = KeyPair("primary-key-0123", "secondary-key-0123")
 
 
 class Well:
-    async def probe(self, url: str) -> Verdict:
+    async def probe(self, url: str, tls: object = None) -> Verdict:
         return Verdict.READY
 
 
@@ -61,7 +62,7 @@ async def tables() -> list[RouteTable]:
 async def fleet(tables) -> AsyncIterator[Fleet]:
     loop = asyncio.get_running_loop()
     watchlist = Watchlist(Well())
-    premises = Premises(Warden(), Ports(), None, watchlist, drain_s=0.1)
+    premises = Premises(Warden(), Ports(), None, watchlist, Certificates(), drain_s=0.1)
     autoscaler = AutoscalerLoop(ScaleRecorder(), loop.time, asyncio.sleep)
     fleet = Fleet(Surroundings(loop, loop.time, premises, load_rose=lambda *_: None), autoscaler, tables.append)
     yield fleet
@@ -191,6 +192,15 @@ async def test_urls_that_change_leave_no_gap(fleet):
     )
     assert blue.load().total == 1, "at once, in the same turn of the loop"
     await until(lambda: blue.load().total == 2)
+
+
+async def test_a_missing_tls_file_is_a_problem_until_the_version_goes(fleet):
+    text = TEXT.replace('["http://127.0.0.1:5001"]', '["https://127.0.0.1:5001"], tls: {caFile: none.pem}')
+    fleet.apply(configuration(text))
+    assert fleet.problems() == ("none.pem: cannot be read: No such file or directory",)
+    assert fleet.config_problems() == 1
+    fleet.apply(configuration())
+    assert fleet.problems() == ()
 
 
 async def test_ten_thousand_endpoints(fleet, tables):

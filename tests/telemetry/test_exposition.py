@@ -71,8 +71,8 @@ def planted() -> Router:
     return router
 
 
-async def page(router: Router, accept: str = "") -> str:
-    exposition = Exposition(router, lambda: CLIENTS, "1.2.3")
+async def page(router: Router, accept: str = "", expiry: float | None = None) -> str:
+    exposition = Exposition(router, lambda: CLIENTS, "1.2.3", lambda: expiry)
     try:
         body, _content_type = await exposition.render(accept)
     finally:
@@ -212,6 +212,12 @@ async def test_the_connections_of_clients(accept):
     assert [found[labelled(name)] for name in names] == [3, 2, 1]
 
 
+async def test_the_end_of_the_served_certificate():
+    name = "maitre_tls_certificate_expiry_timestamp_seconds"
+    assert f"{name} 1.8e+09" in await page(Router(), expiry=1.8e9)
+    assert name not in await page(Router()), "where none is served"
+
+
 async def test_the_build_and_the_process_are_told():
     found = await samples(Router())
     assert found[labelled("maitre_build_info", version="1.2.3")] == 1
@@ -295,7 +301,7 @@ async def test_promtool_finds_no_fault():
     shade = Version("digits", "shade", mirror_metrics=MirrorMetrics())
     shade.mirror_metrics.finished(Outcome.OK, 0.2)
     shade.mirror_metrics.dropped(CopyDropped.OVER_BUDGET)
-    text = await page(Router([], [*planted().versions(), shade]))
+    text = await page(Router([], [*planted().versions(), shade]), expiry=1.8e9)
     assert "maitre_mirrored_requests_total{" in text
     checked = subprocess.run(["promtool", "check", "metrics"], input=text, text=True, capture_output=True, check=False)
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
