@@ -132,9 +132,13 @@ class House:
 
     async def replica(self, script: Script | None = None, *, socket_buffer: int | None = None) -> Replica:
         replica = Replica(script or answering(), socket_buffer)
+        await self.take_in(replica)
+        return replica
+
+    async def take_in(self, replica: Replica) -> None:
+        """Starts it, and stops it at the end."""
         await replica.start()
         self._replicas.append(replica)
-        return replica
 
     def version(
         self,
