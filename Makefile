@@ -15,6 +15,7 @@ help:
 	@echo "make test-long  the tests that take minutes"
 	@echo "make test-compiled  the hot path's tests with the hot path compiled"
 	@echo "make check      style, types, import rules"
+	@echo "make fuzz       a million mutated messages, the router beside h11"
 	@echo "make bench      cost per request beside nginx and HAProxy"
 
 $(SETUP): pyproject.toml constraints.txt
@@ -49,6 +50,9 @@ check: $(SETUP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: $(SETUP)
+	$(BIN)/python -m tests.http.fuzz --cases 1000000 --processes 2
 
 bench: $(SETUP)
 	@$(BIN)/python -m bench --heads repeated

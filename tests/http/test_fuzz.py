@@ -1,0 +1,79 @@
+"""Nearly valid messages, thousands of them: the router reads them as h11 does, or refuses them.
+
+The same mutations, judged in the same way, as in the long run (`make fuzz`); here hypothesis draws, and shrinks what it
+finds. The same cases every time (the profile is derandomized).
+"""
+
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.http import fuzz, mutation
+from tests.http.agreement import Disagreement, of_answer, of_requests
+from tests.http.in_memory import MemoryHouse
+
+MANY = settings(max_examples=1500)
+drawn = st.randoms(use_true_random=False)
+
+
+@MANY
+@given(drawn)
+def test_what_clients_send(random: Random):
+    judge(fuzz.draw(random, answer=False))
+
+
+@MANY
+@given(drawn)
+def test_what_models_say(random: Random):
+    judge(fuzz.draw(random, answer=True))
+
+
+def judge(case: fuzz.Case):
+    try:
+        case.judge(MemoryHouse())
+    except Disagreement:
+        if not case.excused:
+            raise
+
+
+def test_the_long_run_in_short():
+    figures, story = fuzz.run(seed=1, first=0, cases=2000)
+    assert story == ""
+    assert figures.cases == 2000
+    assert figures.forwarded > 500  # or it would show little
+    assert figures.refused > 500
+
+
+SMUGGLED = b"GET /api/v1/service/digits/smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+
+
+def test_a_difference_is_seen(monkeypatch: pytest.MonkeyPatch):
+    """h11 says that there are two requests, where the router, made to misread, sees one."""
+    data = b"POST /api/v1/service/digits/score HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n" + SMUGGLED
+    assert of_requests(MemoryHouse(), data, [data], False).forwarded == 2
+    monkeypatch.setattr("router.core.heads._length", lambda _fields: len(SMUGGLED))
+    with pytest.raises(Disagreement):
+        of_requests(MemoryHouse(), data, [data], False)
+
+
+def test_a_difference_in_an_answer_is_seen(monkeypatch: pytest.MonkeyPatch):
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+    assert of_answer(MemoryHouse(), "GET", data, [data], False).forwarded == 1
+    monkeypatch.setattr("router.core.heads._length", lambda _fields: 4)
+    with pytest.raises(Disagreement):
+        of_answer(MemoryHouse(), "GET", data, [data], False)
+
+
+def test_pieces_are_the_whole():
+    random = Random(1)
+    for _ in range(200):
+        data = mutation.requests(random)
+        assert b"".join(mutation.segments(random, data)) == data
+
+
+def test_a_seed_is_a_case():
+    assert [mutation.requests(Random(7)), mutation.answer(Random(7))] == [
+        mutation.requests(Random(7)), mutation.answer(Random(7))
+    ]  # fmt: skip
