@@ -793,6 +793,12 @@ HOSTILE = {
     "many connection options and long fields": lambda size: get(
         b"connection: " + b",".join(b"%x" % n for n in range(size // 12)), *[b"b: " + b"c" * (size // 200)] * 90
     ),
+    "many names with underscores": lambda size: get(*[b"x_ms_:"] * (size // 8)),
+    "one long name of underscores": lambda size: get(b"x" + b"_ms_" * (size // 4) + b": b"),
+    "many dots": lambda size: get(start=b"GET /%b HTTP/1.1" % (b"/..." * (size // 4))),
+    "many escapes": lambda size: get(start=b"GET /%b HTTP/1.1" % (b"%2e%2e%2e" * (size // 9))),
+    "a long host of escapes": lambda size: b"GET / HTTP/1.1\r\nhost: %b%%\r\n\r\n" % (b"%41" * (size // 3)),
+    "a long address": lambda size: b"GET / HTTP/1.1\r\nhost: [%b\r\n\r\n" % (b":" * size),
     "many slashes": lambda size: get(start=b"GET http://%b HTTP/1.1" % (b"/" * size)),
     "a long authority": lambda size: get(start=b"GET http://%b@ HTTP/1.1" % (b"a" * size)),
     "a long host": lambda size: b"GET / HTTP/1.1\r\nhost: %b\x00\r\n\r\n" % (b"a" * size),

@@ -7,7 +7,7 @@ bytes, and `settle` lets the router connect, the model answer and connections en
 from __future__ import annotations
 
 import asyncio
-from copy import copy
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ from router.proxy.downstream import Downstream
 from router.proxy.exchange import perform
 from router.proxy.identifiers import RequestIds
 from router.proxy.plane import DataPlane
-from router.proxy.upstream import ResponseSink, Upstream, UpstreamConnection
+from router.proxy.upstream import Upstream, UpstreamConnection
 
 SCORING_PATH = "/predict"
 CLAIMED_HOST = "example.com"
@@ -110,35 +110,58 @@ class Model(Protocol):
         ...
 
 
-class MemoryUpstream(Upstream):
+class MemoryLoop(asyncio.AbstractEventLoop):
+    """Runs what is ready when it is told to. Connections are made at once; time stands still, so alarms never come."""
+
     def __init__(self) -> None:
-        super().__init__(None, "model", 1)  # type: ignore[arg-type]  nothing here asks a loop
-        self.wanted: list[ResponseSink] = []
         self.lines: list[Line] = []
+        self._ready: deque[asyncio.Handle] = deque()
+        self._tasks: list[asyncio.Task[Any]] = []
 
-    def connect(self, sink: ResponseSink) -> None:
-        self.wanted.append(sink)
-
-    def turn(self, model: Model) -> bool:
-        wanted, self.wanted = self.wanted, []
-        for sink in wanted:
-            line = Line(UpstreamConnection(self))
-            line.connection.connection_made(line.wire)
-            self.lines.append(line)
-            sink.connected(line.connection)
-        moved = bool(wanted)
-        for line in self.lines:
-            if not line.over:
-                moved |= model.look(line)
-                moved |= self._end(line)
+    def run_ready(self) -> bool:
+        """Whether there was anything to run. Raises what a task raised."""
+        moved = bool(self._ready)
+        asyncio._set_running_loop(self)
+        try:
+            while self._ready:
+                handle = self._ready.popleft()
+                if not handle.cancelled():
+                    handle._run()
+        finally:
+            asyncio._set_running_loop(None)
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.result()
         return moved
 
-    def _end(self, line: Line) -> bool:
-        if not line.wire.closing or line.over:
-            return False
-        line.over = True
-        line.connection.connection_lost(None)
-        return True
+    def create_task(self, coro: Any, *, name: str | None = None, context: Any = None) -> asyncio.Task[Any]:
+        self._tasks.append(asyncio.Task(coro, loop=self, name=name, context=context))
+        return self._tasks[-1]
+
+    async def create_connection(self, make: Any, *_where: Any, **_how: Any) -> Any:
+        line = Line(make())
+        line.connection.connection_made(line.wire)
+        self.lines.append(line)
+        return line.wire, line.connection
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        self._ready.append(asyncio.Handle(callback, args, self, context))
+        return self._ready[-1]
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        return asyncio.TimerHandle(when, callback, args, self, context)
+
+    def call_later(self, delay: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        return self.call_at(NOW + delay, callback, *args, context=context)
+
+    def _timer_handle_cancelled(self, _handle: asyncio.TimerHandle) -> None:
+        pass
+
+    def time(self) -> float:
+        return NOW
+
+    def get_debug(self) -> bool:
+        return False
 
 
 class Uncounted:
@@ -150,14 +173,8 @@ class Uncounted:
         self.last = str(outcome)
 
 
-class Timers:
-    """Stands for the loop: alarms are taken, and never come."""
-
-    def call_later(self, *_when_and_what: object) -> Timers:
-        return self
-
-    def cancel(self) -> None:
-        pass
+def always_the_same_ids() -> RequestIds:
+    return RequestIds(lambda bits: (1 << bits) // 3)
 
 
 class MemoryHouse:
@@ -165,14 +182,14 @@ class MemoryHouse:
 
     def __init__(self) -> None:
         self.counted = Uncounted()
-        self.upstream = MemoryUpstream()
-        self._ids = RequestIds(lambda bits: (1 << bits) // 3)
+        self.loop = MemoryLoop()
+        self.upstream = Upstream(self.loop, "model", 1)
         self.plane = DataPlane(
-            Timers(),  # type: ignore[arg-type]
+            self.loop,
             ClientLimits(),
             now=lambda: NOW,
             draw=lambda: 0.0,
-            ids=self._ids,
+            ids=always_the_same_ids(),
             unrouted=self.counted,
         )
         self.admission: Admission[Any, Any] = Admission(Limits())
@@ -196,8 +213,8 @@ class MemoryHouse:
         self.plane.publish(RouteTable({"digits": endpoint}, {CLAIMED_HOST: endpoint}))
 
     def conversation(self, model: Model) -> Conversation:
-        self.plane.ids = copy(self._ids)  # so that the same bytes give the same bytes
-        self.upstream.lines = []
+        self.plane.ids = always_the_same_ids()  # so that the same bytes give the same bytes
+        self.loop.lines = []
         return Conversation(self, model)
 
 
@@ -214,15 +231,19 @@ class Conversation:
 
     @property
     def lines(self) -> list[Line]:
-        return self._house.upstream.lines
+        return self._house.loop.lines
 
     def deliver(self, data: bytes) -> None:
         if not self.wire.closing:
             self._client.data_received(data)
 
     def settle(self) -> None:
-        while self._house.upstream.turn(self._model):
-            pass
+        moved = True
+        while moved:
+            moved = self._house.loop.run_ready()
+            for line in self.lines:
+                moved |= not line.over and self._model.look(line)
+                moved |= self._end_line(line)
         if self.wire.closing:
             self._end()
 
@@ -236,6 +257,14 @@ class Conversation:
         assert house.admission.in_flight == house.admission.queued == 0, house.admission
         assert not house.plane.connections
         assert not house.upstream.idle
+
+    def _end_line(self, line: Line) -> bool:
+        """Tells the router of the end that it has made."""
+        if line.over or not line.wire.closing:
+            return False
+        line.over = True
+        line.connection.connection_lost(None)
+        return True
 
     def _end(self) -> None:
         if not self._over:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.http import fuzz, mutation
+from tests.http import agreement, fuzz, mutation
 from tests.http.agreement import Disagreement, of_answer, of_requests
 from tests.http.in_memory import MemoryHouse
+from tests.http.reading import read_requests
 
 MANY = settings(max_examples=1500)
 drawn = st.randoms(use_true_random=False)
@@ -46,24 +47,27 @@ def test_the_long_run_in_short():
     assert figures.refused > 500
 
 
-SMUGGLED = b"GET /api/v1/service/digits/smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
 def test_a_difference_is_seen(monkeypatch: pytest.MonkeyPatch):
-    """h11 says that there are two requests, where the router, made to misread, sees one."""
-    data = b"POST /api/v1/service/digits/score HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n" + SMUGGLED
+    """The router sees two requests; h11, asked about other bytes, one with a body."""
+    data = b"POST /api/v1/service/digits/score HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n" * 2
     assert of_requests(MemoryHouse(), data, [data], False).forwarded == 2
-    monkeypatch.setattr("router.core.heads._length", lambda _fields: len(SMUGGLED))
-    with pytest.raises(Disagreement):
+    other = data.replace(b"Length: 0", b"Length: 9", 1)
+    monkeypatch.setattr(agreement, "read_requests", lambda _data: read_requests(other))
+    with pytest.raises(Disagreement, match="instead of"):
         of_requests(MemoryHouse(), data, [data], False)
 
 
-def test_a_difference_in_an_answer_is_seen(monkeypatch: pytest.MonkeyPatch):
+def test_a_difference_between_one_piece_and_many_is_seen():
+    data = b"GET /api/v1/service/digits/score HTTP/1.1\r\nHost: a\r\n\r\n"
+    with pytest.raises(Disagreement, match="in pieces"):
+        of_requests(MemoryHouse(), data, [data.replace(b"score", b"other")], False)
+
+
+def test_a_difference_in_an_answer_is_seen():
     data = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
     assert of_answer(MemoryHouse(), "GET", data, [data], False).forwarded == 1
-    monkeypatch.setattr("router.core.heads._length", lambda _fields: 4)
-    with pytest.raises(Disagreement):
-        of_answer(MemoryHouse(), "GET", data, [data], False)
+    with pytest.raises(Disagreement, match="the client gets"):
+        of_answer(MemoryHouse(), "GET", data, [data.replace(b"hello", b"jello")], False)
 
 
 def test_pieces_are_the_whole():
