@@ -253,15 +253,13 @@ def _fields(parts: list[bytes]) -> dict[bytes, bytes]:
 
 def _combine_repeated(parts: list[bytes]) -> dict[bytes, bytes]:
     """RFC 9110 section 5.3: repeated list fields are one list; others make the message ambiguous."""
-    fields: dict[bytes, bytes] = {}
+    values: dict[bytes, list[bytes]] = {}
     for name, value in zip(map(bytes.lower, parts[1::3]), parts[2::3], strict=True):
-        if name not in fields:
-            fields[name] = value
-        elif name in _ONCE:
+        values.setdefault(name, []).append(value)
+    for name, listed in values.items():
+        if len(listed) > 1 and name in _ONCE:
             raise MalformedMessage(f"header {name.decode('latin-1')} is repeated")
-        else:
-            fields[name] += b", " + value
-    return fields
+    return {name: b", ".join(listed) for name, listed in values.items()}
 
 
 def _is_chunked(fields: dict[bytes, bytes], http11: bool) -> bool:
