@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from random import Random
 
 from tests.http import mutation
-from tests.http.agreement import ASKED, LAXER, Disagreement, Verdict, of_answer, of_requests
 from tests.http.in_memory import MemoryHouse
+from tests.http.judging_answers import ASKED, of_answer
+from tests.http.judging_requests import of_requests
+from tests.http.verdict import LAXER, Disagreement, Verdict
 
 BOUND_S = 5
 CHUNK = 2000

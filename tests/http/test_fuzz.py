@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.http import agreement, fuzz, mutation
-from tests.http.agreement import Disagreement, of_answer, of_requests
+from tests.http import fuzz, judging_requests, mutation
 from tests.http.in_memory import MemoryHouse
+from tests.http.judging_answers import of_answer
+from tests.http.judging_requests import of_requests
 from tests.http.reading import read_requests
+from tests.http.verdict import Disagreement
 
 MANY = settings(max_examples=1500)
 drawn = st.randoms(use_true_random=False)
@@ -52,7 +54,7 @@ def test_a_difference_is_seen(monkeypatch: pytest.MonkeyPatch):
     data = b"POST /api/v1/service/digits/score HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n" * 2
     assert of_requests(MemoryHouse(), data, [data], False).forwarded == 2
     other = data.replace(b"Length: 0", b"Length: 9", 1)
-    monkeypatch.setattr(agreement, "read_requests", lambda _data: read_requests(other))
+    monkeypatch.setattr(judging_requests, "read_requests", lambda _data: read_requests(other))
     with pytest.raises(Disagreement, match="instead of"):
         of_requests(MemoryHouse(), data, [data], False)
 

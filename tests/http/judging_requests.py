@@ -1,9 +1,8 @@
-"""One case, judged: did the router understand these bytes as h11 does, or refuse them?
+"""Bytes of a client, judged: did the router understand them as h11 does, or refuse them?
 
-`of_requests` sends bytes of a client through the data plane in memory, in one piece and then as they may arrive in
-many. Whatever reaches the model must be what h11 reads in those bytes, in order, rewritten as documented; what h11
-refuses must not be answered by the model; and nobody is left waiting for what is there. `of_answer` does so for bytes
-of a model. Both raise `Disagreement`. `Verdict` is what became of a case, for the figures.
+They go through the data plane in memory, in one piece and then as they may arrive in many. Whatever reaches the model
+must be what h11 reads in them, in order, rewritten as documented; what h11 refuses must not be answered by the model;
+and nobody is left waiting for what is there. Else `of_requests` raises `Disagreement`.
 """
 
 from __future__ import annotations
@@ -15,33 +14,11 @@ import h11
 
 from tests.http import documented
 from tests.http.in_memory import Conversation, Line, MemoryHouse
-from tests.http.reading import LARGEST, Message, Reader, read_answer, read_requests
+from tests.http.reading import LARGEST, Message, Reader, read_requests
+from tests.http.verdict import ANSWER, REASON, Disagreement, Verdict
 
-ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n%04d"
 _ANSWER_HEAD = re.compile(rb"HTTP/1\.1 ([0-9]{3}) [^\r]*\r\n(.*?)\r\n\r\n", re.DOTALL)
 _LENGTH = re.compile(rb"(?:\A|\n)content-length: ([0-9]+)")
-_REASON = re.compile(rb'"code":"([a-z_]+)","message":"([^"]*)')
-
-
-LAXER = re.compile(rb"[0-9A-Fa-f][ \t]+;")
-"""Where the router accepts what h11 refuses: white space before the semicolon of a chunk extension, which RFC 9112
-section 7.1.1 has recipients accept, and which goes no further. A disagreement about bytes with this in them is none."""
-
-
-class Disagreement(AssertionError):
-    """The router and h11 differ, or the router contradicts itself."""
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What became of one case."""
-
-    forwarded: int = 0
-    refused: str = ""
-    """The reason that the client, or the log, was given."""
-
-
-# -- requests ----------------------------------------------------------------------------------------------------------
 
 
 class ReadingModel:
@@ -147,7 +124,7 @@ def _seen(written: bytes) -> Seen:
         seen.numbers.append(0 if own else len(seen.numbers) - seen.numbers.count(0) + 1)
         if not own and body and int(body) != seen.numbers[-1]:
             raise Disagreement(f"answers out of order: {written!r}")
-        reason = _REASON.search(body)
+        reason = REASON.search(body)
         if reason is not None and reason[1] != b"not_found":
             seen.reason = reason[2].decode()
     return seen
@@ -205,116 +182,3 @@ def _compare_arrivals(whole: Seen, pieces: Seen) -> None:
         or (pieces.ended != whole.ended and not pieces.ended)
     ):
         raise Disagreement(f"in one piece {whole}, in pieces {pieces}")
-
-
-# -- answers -----------------------------------------------------------------------------------------------------------
-
-ASKED = {
-    "GET": b"GET /api/v1/service/digits/score HTTP/1.1\r\nHost: a\r\n\r\n",
-    "POST": b"POST /api/v1/service/digits/score HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc",
-    "HEAD": b"HEAD /api/v1/service/digits/score HTTP/1.1\r\nHost: a\r\n\r\n",
-    "GET of HTTP/1.0": b"GET /api/v1/service/digits/score HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
-}
-NEXT = b"GET /api/v1/service/digits/next HTTP/1.1\r\nHost: a\r\n\r\n"
-
-
-class SayingModel:
-    """Says the case's bytes to the first request, piece by piece, and what is right to those after it."""
-
-    def __init__(self, pieces: list[bytes], hangs_up: bool) -> None:
-        self.left = list(pieces)
-        self.hangs_up = hangs_up
-        self.line: Line | None = None
-        self.said = 0
-
-    def look(self, line: Line) -> bool:
-        if len(line.wire.written) > line.seen and line.wire.written.endswith((b"\r\n\r\n", b"\r\n\r\nabc")):
-            line.seen = len(line.wire.written)
-            if self.line is not None:
-                line.says(ANSWER % 0)
-                return True
-            self.line = line
-        return line is self.line and self._say(line)
-
-    def _say(self, line: Line) -> bool:
-        if self.left:
-            line.says(self.left.pop(0))
-        elif self.hangs_up:
-            line.hangs_up()
-        else:
-            return False
-        return True
-
-
-def of_answer(house: MemoryHouse, asked: str, data: bytes, pieces: list[bytes], hangs_up: bool) -> Verdict:
-    said = read_answer(asked[:4].strip().encode(), data, hangs_up)
-    verdict = Verdict()
-    for way in ([data], pieces):
-        verdict = _compare_answer(house, asked, said, SayingModel(way, hangs_up), data.count(b"\r\n\r\n"))
-    return verdict
-
-
-def _compare_answer(house: MemoryHouse, asked: str, said: Reader, model: SayingModel, heads: int) -> Verdict:
-    conversation = house.conversation(model)
-    conversation.deliver(ASKED[asked])
-    conversation.settle()
-    written, wire = bytes(conversation.wire.written), conversation.wire
-    got = read_answer(asked[:4].strip().encode(), written, wire.ended and not wire.aborted)
-    if got.refused and not wire.ended:
-        raise Disagreement(f"h11 as the client refuses {written!r}")
-    verdict = _judge_answer(asked, said, got, wire.ended, heads)
-    if got.whole and not wire.ended:
-        _ask_next(conversation, len(written))
-    conversation.leave()
-    return verdict
-
-
-def _judge_answer(asked: str, said: Reader, got: Reader, ended: bool, heads: int) -> Verdict:
-    """`heads`: how many there may be in what the model said. Of one that is not complete h11 may know that it is none;
-    the router may wait for its end."""
-    answer = got.message
-    if answer is None:
-        if not ended and (said.whole or said.refused) and heads > len(said.interim):
-            raise Disagreement(f"the client waits for more than {said.message}")
-        return Verdict()
-    if not answer.all(b"azureml-model-deployment"):
-        raise Disagreement(f"the client gets {answer}")
-    if answer.start[0] == b"502" and answer.all(b"content-type") == [b"application/json"]:
-        if not got.whole:
-            raise Disagreement("an error that is not whole")
-        reason = _REASON.search(answer.body)
-        return Verdict(0, reason[2].decode() if reason is not None else "to HEAD")
-    _compare_with_said(asked, said, got, ended)
-    return Verdict(1) if got.whole else Verdict(0, "cut" if ended else "")
-
-
-def _compare_with_said(asked: str, said: Reader, got: Reader, ended: bool) -> None:
-    model, client = said.message, got.message
-    if model is None:
-        raise Disagreement(f"h11 refuses the model's head, and the client gets {client}")
-    start, fields = documented.start_to_the_client(model), documented.fields_to_the_client(model)
-    if client.start != start or documented.without_own_fields(client.fields) != fields:
-        raise Disagreement(f"the client gets\n{client}, instead of\n{start} {fields}")
-    interim = [] if asked == "GET of HTTP/1.0" else said.interim
-    if [(each.start, each.fields) for each in got.interim] != [
-        (each.start, documented.fields_to_the_client(each)) for each in interim
-    ]:
-        raise Disagreement(f"the client gets {got.interim} of {said.interim}")
-    if got.whole:
-        trailers = model.trailers if asked != "GET of HTTP/1.0" else []
-        if not model.whole or client.body != model.body or client.trailers != trailers:
-            raise Disagreement(f"the client gets the whole of\n{client}, instead of\n{model}")
-    elif not model.body.startswith(client.body):
-        raise Disagreement(f"the client gets {client.body!r} of {model.body!r}")
-    elif not ended and (model.whole or said.refused):
-        raise Disagreement(f"the client waits for more than {model}")
-
-
-def _ask_next(conversation: Conversation, before: int) -> None:
-    """Nothing of the answer may have stayed behind."""
-    conversation.deliver(NEXT)
-    conversation.settle()
-    written = bytes(conversation.wire.written[before:])
-    got = read_answer(b"GET", written, conversation.wire.ended)
-    if not got.whole or got.message.body != b"0000" or got.connection.trailing_data[0]:
-        raise Disagreement(f"the next client gets {written!r}")
