@@ -64,7 +64,7 @@ def fields_to_the_model(request: Message) -> Fields:
     return [
         (b"host", host),
         *kept,
-        *([(b"tracestate", b", ".join(states))] if states else []),
+        *([(b"tracestate", _one_list(*states))] if states else []),
         *_framing(request),
         *_upgrade(request),
         *own.items(),
@@ -75,9 +75,15 @@ def fields_to_the_model(request: Message) -> Fields:
 def without_own_ids(fields: Fields, traced: bytes) -> Fields:
     """Of what the model got: with the ids emptied, and the trace context where it is not `traced`."""
     ids = {b"x-request-id", b"x-ms-request-id"}
-    return [
+    emptied = [
         (name, b"" if name in ids or (name == b"traceparent" and value != traced) else value) for name, value in fields
     ]
+    return [(name, _one_list(value) if name == b"tracestate" else value) for name, value in emptied]
+
+
+def _one_list(*values: bytes) -> bytes:
+    """RFC 9110 section 5.3: several lines are one list, whose white space says nothing."""
+    return b",".join(each.strip(b" \t") for each in b",".join(values).split(b","))
 
 
 def _framing(request: Message) -> Fields:
