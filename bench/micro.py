@@ -155,7 +155,7 @@ def pieces(loop: asyncio.AbstractEventLoop) -> Iterator[tuple[str, Callable[[], 
     yield "key check", lambda: keys.admits(head.credential)
     yield "split", lambda: split.pick(next(draws))
     yield "request id", ids.next
-    yield "traceparent", lambda: ids.traceparent(request_id, None)
+    yield "traceparent", lambda: ids.traceparent(request_id)
     yield "slot: acquire and release", take_and_release
     yield "deadline set", lambda: deadline.set(1e6)
     yield (

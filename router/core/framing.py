@@ -2,7 +2,8 @@
 
 Each reader takes bytes as they arrive and returns two parts: what belongs to this body and may go on to the other side,
 and what lies beyond it (the next message on the connection). Bytes are passed on only after they were understood: a
-chunk header that is not complete yet stays in the reader. A reader never holds payload.
+chunk header that is not complete yet stays in the reader. A reader never holds payload. Chunk extensions are for one
+hop (RFC 9112 section 7.1.1): they must be well-formed, and go no further, so no two servers can read one differently.
 
 Invariants: `done` turns true once and stays; after that `feed` is not called. What `feed` returned for a chunked body,
 concatenated, is itself a valid chunked body with the same payload (or just the payload, with `decode`).
@@ -22,13 +23,16 @@ _QUOTED: Final = rb'"(?:[\t \x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t \x21-\x7e\x80
 _CHUNK: Final = re.compile(
     rb"([0-9A-Fa-f]{1,16})(?:[ \t]*;[ \t]*" + _TOKEN + rb"(?:[ \t]*=[ \t]*(?:" + _TOKEN + rb"|" + _QUOTED + rb"))?)*"
 )
+_MAX_SIZE: Final = 1 << 60
+"""Of one chunk: far above any limit, and what a reader with signed numbers of 64 bits still adds up right."""
 _TRAILER: Final = re.compile(_TOKEN + rb":[^\x00-\x08\x0a-\x1f\x7f]*")
 # A trailer must not change what the head said (RFC 9110 section 6.5.1), nor bring in a field that the router sets.
-_FORBIDDEN_TRAILER: Final = re.compile(
-    rb"(?i:host|content-length|transfer-encoding|content-encoding|content-type|content-range|connection|trailer|te|upgrade"
+_OF_HEADS: Final = (
+    rb"host|content-length|transfer-encoding|content-encoding|content-type|content-range|connection|trailer|te|upgrade"
     rb"|authorization|proxy-[^:]*|keep-alive|cookie|set-cookie|x-request-id|x-ms-[^:]*|x-forwarded-[^:]*|forwarded"
-    rb"|traceparent|azureml-model-deployment):"
+    rb"|traceparent|tracestate|azureml-model-deployment"
 )
+_FORBIDDEN_TRAILER: Final = re.compile(rb"(?i:" + _OF_HEADS.replace(b"-", b"[-_]") + rb"):")
 MAX_CHUNK_LINE: Final = 4096
 """Bytes of one chunk header, extensions included; nginx and llhttp-based servers stay below this too."""
 MAX_TRAILERS: Final = 16384
@@ -137,29 +141,33 @@ class ChunkedBody:
             return len(data)
         if end - at > self._room:
             raise _malformed("a chunk header is too long, or the trailers are")
-        self._read_line(data[at:end])
+        line = self._read_line(data[at:end])
         if not self._decode:
-            out.append(data[at : end + 2])
+            out.append(line + b"\r\n")
         return end + 2
 
-    def _chunk_line(self, line: bytes) -> None:
+    def _chunk_line(self, line: bytes) -> bytes:
         match = _CHUNK.fullmatch(line)
         if match is None:
             raise _malformed("a chunk size or extension is malformed")
         size = int(match[1], 16)
+        if size >= _MAX_SIZE:
+            raise _malformed("a chunk size is too large")
         if size:
             self._left = size + 2
         else:
             self._read_line = self._trailer_line
             self._room = MAX_TRAILERS
+        return match[1]
 
-    def _trailer_line(self, line: bytes) -> None:
+    def _trailer_line(self, line: bytes) -> bytes:
         if not line:
             self.done = True
-            return
+            return line
         self._room -= len(line)
         if not _TRAILER.fullmatch(line) or _FORBIDDEN_TRAILER.match(line):
             raise _malformed("a trailer is malformed or not allowed")
+        return line
 
 
 def _malformed(reason: str) -> MalformedMessage:

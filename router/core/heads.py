@@ -11,6 +11,7 @@ Invariants:
 - `fields` has lower-cased names; a field that may stand only once stands once, or the head was refused.
 - Framing (`length`, `chunked`) is unambiguous, or the head was refused. What is sent on is framed from these two,
   so both sides of the router agree on where a message ends.
+- `target` names one path, however a model decodes it: what could be read as a dot segment was refused.
 
 Called by the protocol classes of `router.proxy`; pure. Why not llhttp: docs/decisions/0001-heads-by-grammar.md.
 """
@@ -21,6 +22,7 @@ import re
 from typing import Final
 
 from router.core.credentials import bearer_digest, text_digest
+from router.core.tracecontext import valid_traceparent
 from router.errors import MalformedMessage, Outcome
 
 _TOKEN: Final = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]"
@@ -29,16 +31,20 @@ _VALUE: Final = rb"[^\x00-\x08\x0a-\x1f\x7f]"
 # possessive repeats: what a line matched is never tried again, so matching is linear in size
 _FIELDS: Final = rb"((?:" + _TOKEN + rb"++:" + _VALUE + rb"*+\r\n)*+)\r\n"
 
-_REQUEST_HEAD: Final = re.compile(rb"(" + _TOKEN + rb"++) ([\x21-\x7e]++) HTTP/1\.([01])\r\n" + _FIELDS)
+# a target has no fragment (RFC 9112 section 3.2), so "#" is no part of one: servers differ in where they cut it
+_TARGET: Final = rb"[\x21\x22\x24-\x7e]"
+_REQUEST_HEAD: Final = re.compile(rb"(" + _TOKEN + rb"++) (" + _TARGET + rb"++) HTTP/1\.([01])\r\n" + _FIELDS)
 _RESPONSE_HEAD: Final = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9]{2})(?: (" + _VALUE + rb"*+))?\r\n" + _FIELDS)
 
 # Fields are found by the CRLF before them (a literal prefix, which the matcher searches fast), so the text that is
 # split begins with the CRLF that ends the start line.
-_REQUEST_FIELDS: Final = re.compile(
-    rb"\r\n(?i:(host|content-length|transfer-encoding|connection|keep-alive|proxy-[a-z-]+|te|upgrade|authorization"
-    rb"|azureml-model-deployment|x-request-id|x-ms-[^:]*|x-forwarded-(?:for|proto|host)|forwarded|traceparent))"
-    rb":[ \t]*([^\r]*)"
+_SETTLED_HERE: Final = (
+    rb"host|content-length|transfer-encoding|connection|keep-alive|proxy-[^:]+|te|upgrade|authorization"
+    rb"|azureml-model-deployment|x-request-id|x-ms-[^:]*|x-forwarded-(?:for|proto|host)|forwarded|trace(?:parent|state)"
 )
+_REQUEST_FIELDS: Final = re.compile(rb"\r\n(?i:(" + _SETTLED_HERE + rb")):[ \t]*([^\r]*)")
+# CGI (RFC 3875 section 4.1.18) and WSGI turn "-" into "_", so that a model would take one of these for its namesake
+_NAMESAKES: Final = re.compile(rb"\r\n(?i:(" + _SETTLED_HERE.replace(b"-", b"[-_]") + rb")):[^\r]*")
 _RESPONSE_FIELDS: Final = re.compile(
     rb"\r\n(?i:(content-length|transfer-encoding|connection|keep-alive|proxy-connection|upgrade|x-request-id"
     rb"|x-ms-request-id|x-ms-client-request-id|azureml-model-deployment)):[ \t]*([^\r]*)"
@@ -50,13 +56,21 @@ _ONCE: Final = frozenset(
 _MAX_DIGITS: Final = 18
 """Of a Content-Length: far above any limit, far below what any integer type overflows at."""
 _CONNECTION_OPTIONS: Final = frozenset({b"close", b"keep-alive", b"upgrade", b"te", b""})
-_DOT, _PERCENT = b".%"
-_DOT_SEGMENT: Final = re.compile(rb"(?i:/(?:\.|%2e){1,2}(?:[/#]|$))")
+_FRAMING: Final = frozenset({b"content-length", b"transfer-encoding"})
+_UNDERSCORE, _SLASH, _DOT, _PERCENT = b"_/.%"
+# "\\" parts segments for some servers, as "/" does, and ";" ends what servlet containers compare (RFC 3986 section 3.3)
+_PARTING: Final = rb"/|\\|%2f|%5c"
+_DOT_SEGMENT: Final = re.compile(rb"(?i:(?:" + _PARTING + rb")(?:\.|%2e){1,2}(?:" + _PARTING + rb"|;|%3b|\Z))")
+_BAD_ESCAPE: Final = re.compile(rb"%(?:00|(?![0-9A-Fa-f]{2}))")
 _NOT_IN_CLIENT_ID: Final = re.compile(rb"[^A-Za-z0-9_-]+")
 MAX_CLIENT_ID: Final = 40
 """Characters of x-ms-client-request-id that are kept, as Azure's front end does."""
-_ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#@]+)([/?#].*)?", re.DOTALL)
-_IN_HOST: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._~!$&'()*+,;=%:[]-"
+_ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?@]+)([/?].*)?", re.DOTALL)
+# RFC 9112 section 3.2: uri-host [":" port], as RFC 3986 section 3.2.2 has it
+_HOST: Final = re.compile(
+    rb"[A-Za-z0-9._~!$&'()*+,;=-]*+(?:%[0-9A-Fa-f]{2}[A-Za-z0-9._~!$&'()*+,;=-]*+)*+(?::[0-9]*+)?+"
+    rb"|\[[0-9A-Fa-f:.]++\](?::[0-9]*+)?+"
+)
 
 
 _lower: Final = bytes.lower
@@ -69,7 +83,6 @@ class RequestHead:
         "chunked",
         "client_id",
         "credential",
-        "dot_segments",
         "fields",
         "host",
         "http11",
@@ -79,6 +92,7 @@ class RequestHead:
         "method",
         "passed_on",
         "target",
+        "traceparent",
         "upgrade",
     )
 
@@ -94,13 +108,13 @@ class RequestHead:
     """What the router reads or replaces; under `authorization` only a digest of what was there."""
     kept: bytes
     passed_on: bytes
-    """What goes on to the replica of the header section: host, `kept`, framing; each line begun with CRLF."""
+    """What goes on to the replica of the header section: host, `kept`, tracestate, framing; all begun with CRLF."""
     credential: bytes | None
     """The digest of what Authorization carries (`router.core.credentials`); the text itself is in none of these."""
-    dot_segments: bool
-    """Whether a segment of the path is `.` or `..`, plain or percent-encoded, so that it could mean another path."""
     client_id: bytes
     """The line x-ms-client-request-id as far as it may be echoed, ended with CRLF; else empty."""
+    traceparent: bytes | None
+    """The trace context that came in, if it is valid."""
     upgrade: bytes
     """The protocols that the client asks to switch to and that the replica is told of; else empty."""
 
@@ -114,9 +128,9 @@ def no_request() -> RequestHead:
     """Stands for the head of bytes that are no request: of nothing, from nobody, and nothing may follow."""
     head = RequestHead()
     head.method = head.target = head.host = head.kept = head.passed_on = head.client_id = head.upgrade = b""
-    head.credential = None
+    head.credential = head.traceparent = None
     head.http11 = True
-    head.keep_alive = head.chunked = head.dot_segments = False
+    head.keep_alive = head.chunked = False
     head.length = 0
     head.fields = {}
     return head
@@ -170,10 +184,15 @@ def parse_request(data: bytes, end: int, max_fields: int) -> RequestHead:
     head.length = _length(fields) or 0
     _resolve_target(head)
     head.keep_alive, head.kept = _connection(fields, head.http11, head.kept)
+    if _UNDERSCORE in head.kept:
+        head.kept = _without_namesakes(head.kept)
     if head.chunked:
         framing = b"\r\ntransfer-encoding: chunked"
     else:
         framing = b"\r\ncontent-length: %d" % head.length if b"content-length" in fields else b""
+    head.traceparent = None
+    if b"traceparent" in fields:
+        framing = _trace_context(head) + framing
     head.upgrade = _upgrade(head, fields) if b"upgrade" in fields else b""
     if head.upgrade:
         framing += b"\r\nconnection: upgrade\r\nupgrade: " + head.upgrade
@@ -186,15 +205,7 @@ def parse_request(data: bytes, end: int, max_fields: int) -> RequestHead:
         fields[b"authorization"] = head.credential or text_digest(authorization)
     client_id = fields.get(b"x-ms-client-request-id")
     head.client_id = _client_id_line(client_id) if client_id else b""
-    head.dot_segments = has_dot_segment(head.target)
     return head
-
-
-def has_dot_segment(target: bytes) -> bool:
-    """Whether a segment of the path is `.` or `..`, plain or percent-encoded."""
-    if _DOT not in target and _PERCENT not in target:
-        return False
-    return _DOT_SEGMENT.search(target.partition(b"?")[0]) is not None
 
 
 def _client_id_line(value: bytes) -> bytes:
@@ -214,8 +225,9 @@ def parse_response(data: bytes, end: int) -> ResponseHead:
     parts = _RESPONSE_FIELDS.split(data[match.start(4) - 2 : end - 4])
     head.kept = b"".join(parts[::3])
     fields = head.fields = _fields(parts)
-    # RFC 9112 section 6.1, RFC 9110 section 8.6: 204 is framed by nothing, and must not say that it is
-    head.chunked = b"transfer-encoding" in fields and _is_chunked(fields, http11=True) and head.status != 204
+    # RFC 9112 section 6.1, RFC 9110 section 8.6: 1xx and 204 are framed by nothing, and must not say that they are
+    framed = head.status >= 200 and head.status != 204
+    head.chunked = b"transfer-encoding" in fields and _is_chunked(fields, http11=True) and framed
     head.length = _length(fields)
     http11 = minor == b"1"
     persists, head.kept = _connection(fields, http11, head.kept)
@@ -223,8 +235,7 @@ def parse_response(data: bytes, end: int) -> ResponseHead:
     head.keep_alive = persists and (http11 or not head.chunked)
     # azureml-fe answers 502 for a model's 500; every other status passes through
     start = b"%d %b" % (head.status, head.reason) if head.status != 500 else b"502 Bad Gateway"
-    bodiless = head.status == 204 or head.status < 200  # RFC 9110 section 8.6: these bear no Content-Length
-    length = b"" if head.length is None or bodiless else b"\r\ncontent-length: %d" % head.length
+    length = b"" if head.length is None or not framed else b"\r\ncontent-length: %d" % head.length
     head.upgrade = fields.get(b"upgrade", b"").rstrip(b" \t") if head.status == 101 else b""
     if head.upgrade:
         length = b"\r\nconnection: upgrade\r\nupgrade: " + head.upgrade
@@ -242,15 +253,13 @@ def _fields(parts: list[bytes]) -> dict[bytes, bytes]:
 
 def _combine_repeated(parts: list[bytes]) -> dict[bytes, bytes]:
     """RFC 9110 section 5.3: repeated list fields are one list; others make the message ambiguous."""
-    fields: dict[bytes, bytes] = {}
+    values: dict[bytes, list[bytes]] = {}
     for name, value in zip(map(bytes.lower, parts[1::3]), parts[2::3], strict=True):
-        if name not in fields:
-            fields[name] = value
-        elif name in _ONCE:
+        values.setdefault(name, []).append(value)
+    for name, listed in values.items():
+        if len(listed) > 1 and name in _ONCE:
             raise MalformedMessage(f"header {name.decode('latin-1')} is repeated")
-        else:
-            fields[name] += b", " + value
-    return fields
+    return {name: b", ".join(listed) for name, listed in values.items()}
 
 
 def _is_chunked(fields: dict[bytes, bytes], http11: bool) -> bool:
@@ -283,18 +292,57 @@ def _resolve_target(head: RequestHead) -> None:
         if head.http11:
             raise MalformedMessage("header Host is missing")
         host = b""
-    host = host.rstrip(b" \t")
     target = head.target
-    if target[:1] != b"/":
-        absolute = _ABSOLUTE.fullmatch(target)
-        if absolute is None:
-            raise MalformedMessage("the request target is neither a path nor an http URL")
-        # the authority in the target replaces what Host says; an empty path is "/"
-        host, rest = absolute.groups(default=b"")
-        head.target = rest if rest[:1] == b"/" else b"/" + rest
-    if host.translate(None, _IN_HOST):
+    if head.method == b"CONNECT":
+        raise MalformedMessage("CONNECT asks for a tunnel, and this is no forward proxy")
+    if target[0] != _SLASH:
+        host, target = _authority_and_path(head.method, target)
+        head.target = target
+    if _DOT in target or _PERCENT in target:
+        _check_path(target.partition(b"?")[0])
+    if _HOST.fullmatch(host) is None and _HOST.fullmatch(host := host.rstrip(b" \t")) is None:
         raise MalformedMessage("header Host is not a host name")
     head.host = host
+
+
+def _authority_and_path(method: bytes, target: bytes) -> tuple[bytes, bytes]:
+    """Of a target in absolute-form: its authority, which replaces what Host says, and the rest in origin-form."""
+    if target == b"*":
+        raise MalformedMessage("the target * asks about the server as a whole; name a path")
+    absolute = _ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        raise MalformedMessage("the request target is neither a path nor an http URL")
+    authority, rest = absolute.groups(default=b"")
+    if method == b"OPTIONS" and not rest:  # RFC 9112 section 3.2.4: the last proxy would make it *
+        raise MalformedMessage("OPTIONS of a URL without a path asks about the server as a whole; name a path")
+    return authority, rest if rest[:1] == b"/" else b"/" + rest
+
+
+def _check_path(path: bytes) -> None:
+    """Refuses what a model may take for another path than the router does."""
+    if _DOT_SEGMENT.search(path) is not None:
+        raise MalformedMessage("the path has dot segments; send it without them")
+    if _BAD_ESCAPE.search(path) is not None:
+        raise MalformedMessage("the path has a % that begins no escape, or an encoded NUL")
+
+
+def _without_namesakes(kept: bytes) -> bytes:
+    """`kept` without the fields whose names equal, with `_` read as `-`, that of a field that the router settles."""
+    parts = _NAMESAKES.split(kept)
+    for name in parts[1::2]:
+        if name.lower().replace(b"_", b"-") in _FRAMING:
+            raise MalformedMessage(f"header {name.decode()} could be read as {name.decode().replace('_', '-')}")
+    return b"".join(parts[::2])
+
+
+def _trace_context(head: RequestHead) -> bytes:
+    """Settles `traceparent`; returns the line tracestate, which says something only beside a valid one.
+
+    W3C Trace Context, section 3.3: where traceparent cannot be parsed, tracestate must not be.
+    """
+    head.traceparent = valid_traceparent(head.fields[b"traceparent"])
+    tracestate = head.fields.get(b"tracestate")
+    return b"" if head.traceparent is None or tracestate is None else b"\r\ntracestate: " + tracestate
 
 
 def _upgrade(head: RequestHead, fields: dict[bytes, bytes]) -> bytes:

@@ -7,7 +7,7 @@ Rules (contract, section 4): a host that an endpoint claims forwards every path;
 `/api/v1/service/<endpoint>/<rest>`, where `<endpoint>` is `<name>.<namespace>`, or the bare name in the default
 namespace. `score` is rewritten to the picked version's scoring path, any other rest to `/<rest>`; the query goes along.
 The path is matched as the bytes the client sent, never decoded, so routing and forwarding see the same path; a path
-with dot segments, plain or percent-encoded, could mean another path to the model and is refused (`head.dot_segments`).
+that could mean another one to the model, such as one with dot segments, was refused with its head.
 
 Pure; `router.serving` builds tables, `router.proxy.exchange` asks them.
 """

@@ -138,8 +138,6 @@ class Exchange:
             return self._answer_uncounted(answers.preflight(allowed, self._promise_keep_alive()))
         if plane.draining and self.started >= plane.last_call:
             return self.refuse(Outcome.DRAINING, refusals.DRAINING)
-        if head.dot_segments:
-            return self.refuse(Outcome.BAD_REQUEST, refusals.DOT_SEGMENTS)
         if not endpoint.credentials.admits(head.credential):
             return self.refuse(Outcome.UNAUTHORIZED, refusals.unauthorized(endpoint))
         if head.length > plane.limits.body_bytes:
@@ -200,7 +198,7 @@ class Exchange:
         self._phase = FORWARDED
         self._connection = connection
         self._forwarded_at = self._plane.now()
-        traceparent = self._plane.ids.traceparent(self.request_id, head.fields.get(b"traceparent"))
+        traceparent = head.traceparent or self._plane.ids.traceparent(self.request_id)
         path = self.version.path_for(self._rest)
         rewritten = rewriting.request_head(head, path, client.forwarded_lines(head), self.request_id, traceparent)
         self._resendable = True

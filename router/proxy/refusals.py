@@ -10,7 +10,6 @@ from router.errors import Outcome
 
 NO_ENDPOINT = "no endpoint answers here; the path is /api/v1/service/<endpoint>/score"
 DRAINING = "the router is shutting down; try again on another connection"
-DOT_SEGMENTS = "the path has dot segments; send it without them"
 SLOW_BODY = "the request's body did not arrive in time"
 
 

@@ -135,9 +135,13 @@ class House:
         self, script: Script | None = None, *, socket_buffer: int | None = None, tls: ssl.SSLContext | None = None
     ) -> Replica:
         replica = Replica(script or answering(), socket_buffer, tls)
+        await self.take_in(replica)
+        return replica
+
+    async def take_in(self, replica: Replica) -> None:
+        """Starts it, and stops it at the end."""
         await replica.start()
         self._replicas.append(replica)
-        return replica
 
     def version(
         self,

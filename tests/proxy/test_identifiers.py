@@ -1,4 +1,4 @@
-"""Request ids are UUIDs and unlike each other; trace contexts are kept where W3C Trace Context calls them valid."""
+"""Request ids are UUIDs and unlike each other; the trace contexts made of them are valid."""
 
 from random import Random
 from uuid import UUID
@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.core.tracecontext import valid_traceparent
 from router.proxy.identifiers import RequestIds
-
-VALID = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 def ids(seed=1):
@@ -42,62 +41,18 @@ def test_the_count_wraps_within_its_12_digits():
     assert [source.next()[24:] for _ in range(3)] == [b"ffffffffffff", b"000000000000", b"000000000001"]
 
 
-@pytest.mark.parametrize(
-    "received",
-    [
-        VALID,
-        VALID[:-2] + b"00",
-        VALID[:-2] + b"ff",
-        b"01" + VALID[2:],  # a later version, read as far as it is known
-        b"cc" + VALID[2:] + b"-what-the-future-will-be-like",
-        b"cc" + VALID[2:] + b"-",
-        b"fe" + VALID[2:],
-    ],
-)
-@pytest.mark.parametrize("white", [b"", b" \t"])
-def test_a_valid_trace_context_is_kept(received, white):
-    source = ids()
-    assert source.traceparent(source.next(), received + white) == received
-
-
-@pytest.mark.parametrize(
-    "received",
-    [
-        None,
-        b"",
-        b"garbage",
-        b"ff" + VALID[2:],  # the one version that is forbidden
-        b"0" + VALID[2:],
-        b"zz" + VALID[2:],
-        VALID.upper(),
-        VALID + b"-",  # version 00 is 55 characters and not one more
-        VALID + b"-what-the-future-will-be-like",
-        VALID + b".",
-        b"cc" + VALID[2:] + b".what-the-future-will-be-like",
-        b"00-" + b"0" * 32 + VALID[35:],  # no trace
-        VALID[:36] + b"0" * 16 + VALID[52:],  # no parent
-        VALID[:35] + VALID[36:],
-        VALID[:-1],
-        VALID + b"0",
-        VALID[:-2] + b"0x",
-        VALID.replace(b"4", b"g"),
-        VALID.replace(b"-", b"_"),
-        VALID + b", " + VALID,
-        b" " + VALID,
-    ],
-)
-def test_an_invalid_one_is_replaced(received):
+def test_a_trace_context_is_made_of_the_request_id():
     source = ids()
     request_id = source.next()
-    made = source.traceparent(request_id, received)
+    made = source.traceparent(request_id)
     version, trace, parent, flags = made.split(b"-")
     assert (version, trace, flags) == (b"00", request_id.replace(b"-", b""), b"01")
     assert len(parent) == 16
     assert int(parent, 16) != 0
-    assert source.traceparent(source.next(), made) == made  # what is made is valid
+    assert valid_traceparent(made) == made
 
 
 def test_every_request_has_its_own_trace():
     source = ids()
-    made = [source.traceparent(source.next(), None) for _ in range(1000)]
+    made = [source.traceparent(source.next()) for _ in range(1000)]
     assert len({line.split(b"-")[1] for line in made}) == len({line.split(b"-")[2] for line in made}) == 1000
