@@ -18,8 +18,8 @@ print(connections_possible(wanted), *resource.getrlimit(resource.RLIMIT_NOFILE))
     ("soft", "hard", "wanted", "possible", "soft_after"),
     [
         (1024, 4096, 100, 100, 1024),  # enough as it is
-        (1024, 4096, 1000, 1000, 2256),  # raised as far as needed
-        (1024, 4096, 100_000, 1920, 4096),  # as far as allowed
+        (1024, 4096, 1000, 1000, 1590),  # raised as far as needed
+        (1024, 4096, 100_000, 2880, 4096),  # as far as allowed
         (100, 100, 10, 1, 100),  # hardly anything
     ],
 )
