@@ -199,6 +199,7 @@ class Downstream:
         if data[:2] == b"\r\n":
             # RFC 9112 section 2.2: empty lines before the request are ignored; all at once, or each would cost a copy
             self._buffer += _EMPTY_LINES.sub(b"", data, 1)
+            self._in_head = False  # no head has begun; who only sends empty lines is not kept longer for them
             return
         if len(data) > limits.head_bytes:
             raise MalformedMessage(f"the head is larger than {limits.head_bytes} bytes", Outcome.HEAD_TOO_LARGE)

@@ -34,6 +34,7 @@ MEMO: Final = 64
 """Heads that are remembered per replica: its answers of one second differ in length alone."""
 MAX_HEAD: Final = 256 * 1024
 """Bytes of a response's head. Models are trusted more than clients; still nothing is unbounded."""
+START: Final = b"HTTP/1."
 LAST_WORDS: Final = 64 * 1024
 """Bytes read at once of what a broken connection still holds; the kernel bounds how often."""
 
@@ -292,6 +293,8 @@ class UpstreamConnection:
             data = data[end:]
         if len(data) > MAX_HEAD:
             raise MalformedMessage("the response's head is too large")
+        if not data.startswith(START) and not START.startswith(data):
+            raise MalformedMessage("the response does not begin as HTTP/1.1 does")
         refuse_early(data)
         self._buffer = data
 

@@ -11,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from router.core.limits import ClientLimits
+from tests.fakes.changes import BOUND_S
 from tests.fakes.replica import Call, echo
 from tests.fakes.wire import SCORE, chunked, reply, request, streaming
+from tests.proxy.conftest import OpenHouse
 from tests.proxy.house import House
+from tests.proxy.test_downstream import error_of
 
 ANSWER_OR_END = (asyncio.IncompleteReadError, ConnectionError)
 BOUNDED = settings(max_examples=250)
@@ -109,3 +112,23 @@ async def test_any_bytes_from_a_replica(data: bytes, places: list[int], then: st
     await house.close()
     assert all(ended.outcome in {"ok", "model_error", "upstream_error", "upstream_timeout"} for ended in house.ended)
     assert len(house.ended) >= 1
+
+
+async def test_an_empty_line_that_comes_in_two_is_no_head_that_came_too_late(open_house: OpenHouse):
+    house = await open_house(ClientLimits(head_s=0.1, idle_s=BOUND_S))
+    client = await house.client()
+    await client.send(b"\r")
+    await house.caught_up()
+    await client.send(b"\n")
+    await client.closed()
+    assert house.ended == []
+
+
+async def test_a_model_that_does_not_begin_as_http_does_is_not_waited_for(house: House):
+    async def garbage(call: Call) -> None:
+        await call.body()
+        await call.send(b"220 smtp.example.com ESMTP")
+        await call.gone()
+
+    house.serve(await house.replica(garbage))
+    error_of(await (await house.client()).ask(request(body=b"1")), 502, "upstream_error")
