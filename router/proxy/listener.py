@@ -11,6 +11,12 @@ from router.proxy.plane import DataPlane
 
 BACKLOG: Final = 1024
 """Connections that the kernel keeps while the loop is busy; the kernel cuts it to net.core.somaxconn."""
+UNSENT: Final = 128 * 1024
+"""Bytes of answers that the kernel takes ahead of what it can send to a client (tcp(7), TCP_NOTSENT_LOWAT).
+
+Left to itself it takes megabytes, and a client that does not read holds them out of the router's sight, which believes
+that the answer is on its way.
+"""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -21,6 +27,8 @@ def bind(host: str, port: int) -> socket.socket:
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # accepted connections inherit it
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
         bound.bind(address)
     except OSError as error:
         bound.close()

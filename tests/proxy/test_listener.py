@@ -6,9 +6,10 @@ import socket
 import pytest
 
 from router.proxy.listener import bind
-from tests.fakes.changes import BOUND_S
+from tests.fakes.changes import BOUND_S, settled
 from tests.fakes.client import Client
-from tests.fakes.wire import request
+from tests.fakes.replica import answering
+from tests.fakes.wire import reply, request
 from tests.proxy.house import House
 
 
@@ -41,6 +42,20 @@ async def test_after_stop_nobody_new_gets_in_and_who_is_in_stays(house: House):
         await Client.connect(house.port)
     assert (await client.ask(request(body=b"2"))).body == b"42"
     assert await house.counted(2) == [("blue", "ok", 200)] * 2
+
+
+async def test_the_kernel_does_not_take_a_whole_answer_that_nobody_reads(house: House):
+    """It would hold it out of sight: the request would count as served, and its slow reader be bounded by nothing."""
+    house.serve(await house.replica(answering(reply(bytes(1 << 20)))))
+    client = await house.client(socket_buffer=4096)
+    await client.send(request("GET"))
+    await client.head()
+    client.stop_reading()
+    downstream = house.connection_of(client)
+    assert await settled(downstream.transport.get_write_buffer_size) > 0
+    assert house.ended == []
+    client.reset()
+    assert await house.counted() == [("blue", "client_gone", 0)]
 
 
 async def test_stop_before_start_and_twice_does_nothing(house: House):
