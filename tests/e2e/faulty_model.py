@@ -80,7 +80,7 @@ class Model:
 
     async def listen(self) -> None:
         listening = socket.socket()
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)  # the test keeps the port for us
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the test keeps the port for us
         listening.bind(("127.0.0.1", self.port))
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: Conversation(self), sock=listening, backlog=1024)

@@ -6,7 +6,7 @@ those behind them.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.fakes.changes import BOUND_S
@@ -15,8 +15,8 @@ Performer = Callable[[int, float], Awaitable[None]]
 """Does request number n, which was due at that time of the loop. One at a time."""
 
 
-async def open_loop(rate: float, requests: int, performers: Sequence[Performer]) -> None:
-    """Returns when all have been performed. Who is free takes the next that is due."""
+async def open_loop(rate: float, numbers: Iterable[int], performers: Sequence[Performer]) -> None:
+    """Returns when requests of all `numbers` have been performed. Who is free takes the next that is due."""
     loop = asyncio.get_running_loop()
     due_ones: asyncio.Queue[tuple[int, float] | None] = asyncio.Queue()
 
@@ -28,7 +28,7 @@ async def open_loop(rate: float, requests: int, performers: Sequence[Performer])
         for performer in performers:
             tasks.create_task(perform(performer))
         start = loop.time()
-        for number in range(requests):
+        for number in numbers:
             at = start + number / rate
             if at > loop.time():
                 await asyncio.sleep(at - loop.time())

@@ -1,8 +1,4 @@
-"""Processes of `faulty_model.py` as fixed urls: started, killed, started again on the same port; and their records.
-
-A port is kept bound (without listening) from the first start to the end, so that nobody else gets it while its process
-is away.
-"""
+"""Processes of `faulty_model.py` as fixed urls: started, killed, started again on the same port; and their records."""
 
 import asyncio
 import itertools
@@ -16,6 +12,17 @@ from pathlib import Path
 from tests.fakes.changes import BOUND_S
 
 MODEL = Path(__file__).with_name("faulty_model.py")
+
+
+def kept_port() -> socket.socket:
+    """A port of 127.0.0.1 that nobody else gets while its server is away: bound, but not listened to.
+
+    Its server binds it, too, with SO_REUSEADDR, as servers do.
+    """
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    return kept
 
 
 @dataclass
@@ -47,9 +54,7 @@ class FixedReplica:
         self._directory = directory
         self._number = number
         self._options = options
-        self._kept = socket.socket()
-        self._kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        self._kept.bind(("127.0.0.1", 0))
+        self._kept = kept_port()
         self._process: asyncio.subprocess.Process | None = None
         self._records: list[Path] = []
         self._killed: set[Path] = set()

@@ -152,7 +152,7 @@ async def run(maitre: Maitre, replicas: list[FixedReplica], access_log: Path, ra
     over = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(disturb(replicas, over))
-        await open_loop(rate, int(rate * seconds), [customer.ask for customer in customers])
+        await open_loop(rate, range(int(rate * seconds)), [customer.ask for customer in customers])
         over.set()
     for customer in customers:
         customer.close()

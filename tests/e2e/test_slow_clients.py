@@ -64,7 +64,7 @@ class Honest:
     async def load(self, seconds: float) -> float:
         """At RATE for so long; returns the median of its windows' p99, in seconds."""
         self._latencies.clear()
-        await open_loop(RATE, int(RATE * seconds), [partial(self._ask, line) for line in self._lines])
+        await open_loop(RATE, range(int(RATE * seconds)), [partial(self._ask, line) for line in self._lines])
         window = int(RATE * WINDOW_S)
         windows = (self._latencies[at : at + window] for at in range(0, len(self._latencies), window))
         return statistics.median(map(p99, windows))
