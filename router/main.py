@@ -155,7 +155,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
             watching.cancel()
             renewing.cancel()
             scaling.cancel()
-            listener.stop()
+            await listener.stop()
             await drain(plane, settings.drain_seconds, hurry)
             await fleet.close(0.0)
             await admin.stop()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import suppress
 from typing import Final, cast
 
 from router.proxy.downstream import Downstream
@@ -11,6 +12,12 @@ from router.proxy.plane import DataPlane
 
 BACKLOG: Final = 1024
 """Connections that the kernel keeps while the loop is busy; the kernel cuts it to net.core.somaxconn."""
+UNSENT: Final = 128 * 1024
+"""Bytes of answers that the kernel takes ahead of what it can send to a client (tcp(7), TCP_NOTSENT_LOWAT).
+
+Left to itself it takes megabytes, and a client that does not read holds them out of the router's sight, which believes
+that the answer is on its way.
+"""
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -21,6 +28,8 @@ def bind(host: str, port: int) -> socket.socket:
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # accepted connections inherit it
+            bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
         bound.bind(address)
     except OSError as error:
         bound.close()
@@ -42,13 +51,28 @@ class Listener:
         return port
 
     async def start(self) -> None:
-        plane = self._plane
-        self._server = await plane.loop.create_server(
-            lambda: cast(asyncio.Protocol, Downstream(plane)), sock=self._socket, backlog=BACKLOG
-        )
+        self._server = await self._plane.loop.create_server(self._downstream, sock=self._socket, backlog=BACKLOG)
 
-    def stop(self) -> None:
-        """No further connection; those that stand are the plane's."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+    async def stop(self) -> None:
+        """No further connection; those that stand are the plane's.
+
+        Whom the kernel has connected, but nobody accepted yet, may have sent a request: closing the socket would reset
+        them, so they are let in first.
+        """
+        if self._server is None:
+            return
+        server, self._server = self._server, None
+        waiting = self._accept_all()
+        server.close()
+        for connected in waiting:
+            await self._plane.loop.connect_accepted_socket(self._downstream, connected)
+
+    def _accept_all(self) -> list[socket.socket]:
+        accepted: list[socket.socket] = []
+        with suppress(OSError):  # BlockingIOError: that were all
+            while True:
+                accepted.append(self._socket.accept()[0])
+        return accepted
+
+    def _downstream(self) -> asyncio.Protocol:
+        return cast(asyncio.Protocol, Downstream(self._plane))

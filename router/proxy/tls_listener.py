@@ -62,7 +62,7 @@ class TlsListener:
         self._socket.listen(BACKLOG)
         self._resume()
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """No further connection, nor one whose handshake is not over; those that stand are the plane's."""
         if self._socket.fileno() < 0:
             return

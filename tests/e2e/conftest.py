@@ -6,7 +6,7 @@ import re
 import signal
 import ssl
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.client import Connection
+from tests.e2e.replicas import FixedReplica
 
 MODEL = Path(__file__).with_name("model.py")
 STREAMING_MODEL = Path(__file__).with_name("streaming_model.py")
@@ -129,6 +130,21 @@ async def serve(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Maitre]
         yield start
 
 
+@pytest.fixture
+async def fixed_replicas(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[list[FixedReplica]]]]:
+    """Starts processes of `faulty_model.py`, for versions with `target.urls`; ends them after the test."""
+    async with AsyncExitStack() as ends:
+
+        async def start(number: int, *options: str) -> list[FixedReplica]:
+            replicas = [FixedReplica(tmp_path, each, options) for each in range(number)]
+            for replica in replicas:
+                ends.push_async_callback(replica.close)
+                await replica.start()
+            return replicas
+
+        yield start
+
+
 async def _ready(process: asyncio.subprocess.Process, config: Path) -> Maitre:
     log: list[str] = []
     more = asyncio.Event()
@@ -156,8 +172,16 @@ def version(name: str = "blue", *model_options: str, model: Path = MODEL, **sett
     # the plain model starts in a fraction of the time without the site packages, which the others need
     flags = ["-I", "-S"] if model == MODEL else ["-I"]
     command = [sys.executable, *flags, str(model), "--port", "{port}", *model_options]
-    lines = [f"- name: {name}", f"  target: {{command: {command}}}"]
-    lines += [f"  {key}: {_yaml(value)}" for key, value in settings.items()]
+    return _version(name, f"{{command: {command}}}", settings)
+
+
+def fixed_version(replicas: Iterable[FixedReplica], name: str = "blue", **settings: object) -> str:
+    """The same with the urls of replicas that are there."""
+    return _version(name, f"{{urls: {[replica.url for replica in replicas]}}}", {"readinessPath": "/ready", **settings})
+
+
+def _version(name: str, target: str, settings: dict[str, object]) -> str:
+    lines = [f"- name: {name}", f"  target: {target}", *(f"  {key}: {_yaml(value)}" for key, value in settings.items())]
     return "\n".join("    " + line for line in lines)
 
 

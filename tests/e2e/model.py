@@ -6,7 +6,8 @@
     {"do": "cut"}       begins an answer of 1,000 bytes and breaks off after 10
     {"do": "die"}       ends the process
 
-Every request appends one line to the file that --record names: replica, concurrent requests (this one included).
+GET /large is answered with 1 MB, as fast as it is taken.
+Every other request appends one line to the file that --record names: replica, concurrent requests (this one included).
 """
 
 import argparse
@@ -17,6 +18,7 @@ import signal
 import ssl
 
 FAILED = b"HTTP/1.1 500 Internal Server Error\r\nx-ms-run-function-failed: True\r\ncontent-length: 9\r\n\r\nthe model"
+PIECE = bytes(64 << 10)
 CUT = b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\nbeginning."
 
 
@@ -47,6 +49,9 @@ class Model:
         if head.startswith(b"GET / "):
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
             return True
+        if head.startswith(b"GET /large "):
+            await self.large(writer)
+            return True
         self.concurrent += 1
         if self.record is not None:
             os.write(self.record, b"%b %d\n" % (self.replica.encode(), self.concurrent))
@@ -54,6 +59,12 @@ class Model:
             return await self.score(json.loads(body or b"{}"), writer)
         finally:
             self.concurrent -= 1
+
+    async def large(self, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (16 * len(PIECE)))
+        for _ in range(16):
+            writer.write(PIECE)
+            await writer.drain()
 
     async def score(self, wish: dict[str, object], writer: asyncio.StreamWriter) -> bool:
         match wish.get("do"):

@@ -287,7 +287,7 @@ class House:
 
     async def _shut(self) -> None:
         """Leaves the loop empty also where a test has failed."""
-        self.listener.stop()
+        await self.listener.stop()
         self.plane.abort()
         for replica in self._replicas:
             await replica.stop()

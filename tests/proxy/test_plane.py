@@ -112,7 +112,7 @@ async def test_draining_closes_idle_connections_and_the_others_after_their_reque
     await replica.called()
     await waiting.send(request("GET"))
     await house.queued(1)
-    house.listener.stop()
+    await house.listener.stop()
     house.plane.drain()
     await idle.closed()
     gate.set()
@@ -131,7 +131,7 @@ async def test_a_request_that_was_on_its_way_when_draining_began_is_served(house
     late, silent = await house.client(), await house.client()
     for client in (late, silent):
         assert (await client.ask(request("GET", "/healthz"))).status == 200
-    house.listener.stop()
+    await house.listener.stop()
     house.plane.drain(last_call_s=1.0)
     answer = await late.ask(request(body=b"1"))
     assert (answer.status, answer["connection"]) == (200, "close")

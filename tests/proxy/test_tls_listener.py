@@ -84,7 +84,7 @@ class Port:
         for client in self._clients:
             with suppress(ssl.SSLError):  # what the router has said meanwhile was for the test to see
                 await client.close()
-        self.listener.stop()
+        await self.listener.stop()
 
 
 def context(pair=SHOWN, directory: Path | None = None, client_ca: bytes | None = None, required: bool = True):
@@ -315,8 +315,8 @@ async def test_stop_cuts_handshakes_and_nobody_who_stands(house: House, port: Po
     house.serve(await house.replica())
     standing = await port.standing()
     silent = await port.silent()
-    port.listener.stop()
-    port.listener.stop()
+    await port.listener.stop()
+    await port.listener.stop()
     assert await asyncio.wait_for(asyncio.get_running_loop().sock_recv(silent, 1), BOUND_S) == b""
     silent.close()
     with pytest.raises(ConnectionRefusedError):
@@ -424,7 +424,7 @@ async def test_drain_closes_idle_clients_and_lets_the_others_finish(house: House
     idle, busy = await port.client(), await port.client()
     await busy.send(request("GET"))
     await replica.called()
-    port.listener.stop()
+    await port.listener.stop()
     house.plane.drain()
     await idle.closed()
     release.set()
@@ -459,7 +459,7 @@ async def test_drain_waits_for_no_goodbye(house: House, port: Port):
     """Who keeps a connection for later does not read from it, and so never answers close_notify."""
     client = await port.standing()
     client.stop_reading()
-    port.listener.stop()
+    await port.listener.stop()
     house.plane.drain()
     await asyncio.wait_for(house.plane.emptied(), BOUND_S)
     client.resume_reading()
