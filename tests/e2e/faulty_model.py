@@ -68,7 +68,7 @@ class Model:
         self._sound = options.sound
         self._chance = random.Random(options.seed)
         self._record = os.open(options.record, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        self._server: asyncio.Server | None = None
+        self._accepting: set[asyncio.Task] = set()
 
     def fate(self) -> str:
         if self._sound:
@@ -78,19 +78,29 @@ class Model:
     def note(self, *words: object) -> None:
         os.write(self._record, (" ".join(str(word).replace(" ", "-") for word in words) + "\n").encode())
 
-    async def listen(self) -> None:
-        listening = socket.socket()
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # the test keeps the port for us
-        listening.bind(("127.0.0.1", self.port))
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Conversation(self), sock=listening, backlog=1024)
+    def listen(self) -> None:
+        """Accepts by itself: an asyncio server that is closed while it accepts leaves that connection to nobody."""
+        self._listening = socket.create_server(("127.0.0.1", self.port), backlog=1024)
+        self._listening.setblocking(False)
+        asyncio.get_running_loop().add_reader(self._listening, self._accept)
 
-    async def go_away(self) -> None:
-        self._server.close()
+    def _accept(self) -> None:
+        try:
+            connection, _ = self._listening.accept()
+        except OSError:
+            return  # the client has left
+        loop = asyncio.get_running_loop()
+        accepting = loop.create_task(loop.connect_accepted_socket(lambda: Conversation(self), connection))
+        self._accepting.add(accepting)
+        accepting.add_done_callback(self._accepting.discard)
+
+    def go_away(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._listening)
+        self._listening.close()
         for conversation in list(self.conversations):
             conversation.leave_if_idle()
-        await asyncio.sleep(self.away_s)
-        await self.listen()
+        loop.call_later(self.away_s, self.listen)
 
 
 class Conversation(asyncio.Protocol):
@@ -157,8 +167,11 @@ class Conversation(asyncio.Protocol):
             self.end(fate, id, body)
 
     def end(self, fate: str, id: str, body: bytes) -> None:
-        self.received = self.received[len(body) :]
-        self.fields = None
+        if fate == "stall":
+            self.fate = "hang"  # and is not idle: it still owes the rest
+        else:
+            self.received = self.received[len(body) :]
+            self.fields = None
         if fate != "answered":
             self.meet(fate, id, body)
 
@@ -220,10 +233,8 @@ async def main() -> None:
     parser.add_argument("--away", type=float, default=0.3)
     parser.add_argument("--sound", action="store_true")
     model = Model(parser.parse_args())
-    await model.listen()
-    away: set[asyncio.Task] = set()
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGUSR1, lambda: away.add(loop.create_task(model.go_away())))
+    model.listen()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, model.go_away)
     print("listening", flush=True)
     await asyncio.Event().wait()
 
