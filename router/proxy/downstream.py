@@ -117,7 +117,12 @@ class Downstream:
                 self._pump()
 
     def eof_received(self) -> None:
-        """The client says it sends no more. Like nginx, maitre takes it for gone: asyncio closes the connection."""
+        """The client says it sends no more. Like nginx, maitre takes it for gone: asyncio closes the connection.
+
+        Closing waits until what was written is taken: a tunnel may say its last, but a request has to end at once.
+        """
+        if self.exchange is not None and not isinstance(self._body, UntilCloseBody):
+            self.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.plane.closed(self)
@@ -256,8 +261,11 @@ class Downstream:
             self.exchange.body_too_slow()
 
     def takes_too_slowly(self) -> None:
-        """Like a client that has left: it holds a slot and memory for an answer that it does not take."""
-        self.transport.abort()
+        """Like a client that has left: it holds a slot and memory for an answer that it does not take.
+
+        By a reset, since a plain end would leave what waits in the kernel to be offered for minutes.
+        """
+        self.cut()
 
     def exchange_ended(self, keep_alive: bool) -> None:
         """The exchange's answer is written, all of it. `keep_alive` is what its head told the client."""

@@ -115,7 +115,7 @@ async def test_in_the_queue_while_the_router_has_stopped_reading_its_body(maitre
     await assert_free(maitre, gone=2)
 
 
-@CLOSING
+@WAYS
 @pytest.mark.parametrize("replica", [first_is_large], indirect=True)
 async def test_with_an_answer_that_it_has_not_read(maitre: Maitre, replica: Scripted, leave):
     """The replica waits for the client; when that leaves, it is let go."""
