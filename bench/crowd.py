@@ -19,8 +19,8 @@ from bench.work import ANSWER, KEY, PATH
 AT_ONCE: Final = 100
 """Connections that ask before the first answer is read."""
 PER_ADDRESS: Final = 2_000
-FILES_PER_CLIENT: Final = 2
-"""The router takes so many clients that each could have a connection to a replica too."""
+FILES_PER_CLIENT: Final = 1.5
+"""The router takes so many clients that a third of them could have a connection to a replica too."""
 SPARE_FILES: Final = 400
 """For what a process opens besides."""
 ANSWER_S: Final = 10.0
@@ -43,7 +43,7 @@ def allow_files(clients: int) -> tuple[int, str]:
 
     Returns how many that are, and a sentence about it.
     """
-    needed = FILES_PER_CLIENT * clients + SPARE_FILES
+    needed = int(FILES_PER_CLIENT * clients) + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     unlimited = resource.RLIM_INFINITY
     if soft == unlimited or soft >= needed:
@@ -52,7 +52,7 @@ def allow_files(clients: int) -> tuple[int, str]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard if hard == unlimited else max(hard, needed)))
     except (OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        possible = (hard - SPARE_FILES) // FILES_PER_CLIENT
+        possible = int((hard - SPARE_FILES) / FILES_PER_CLIENT)
         return (
             possible,
             f"open files: {clients:,} clients need {needed:,}; {hard:,} are permitted, for {possible:,} clients",

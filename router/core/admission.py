@@ -155,7 +155,9 @@ class Admission(Generic[W, U]):
         self._ejections.connected(replica.id)
 
     def readmit(self, replica: Replica[U], now: float) -> Sequence[Grant[W, U]]:
-        """An ejection ends."""
+        """An ejection ends, if it is not that of an earlier failure."""
+        if not self._ejections.over(replica.id, now):
+            return NOTHING
         self._slots.readmit(replica)
         return self._serve_waiting(now)
 

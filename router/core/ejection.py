@@ -22,15 +22,22 @@ class Ejections:
 
     def __init__(self) -> None:
         self._failures: dict[str, int] = {}
+        self._until: dict[str, float] = {}
 
     def failed(self, replica: str, now: float) -> float:
         """Notes a connect failure; returns when the replica may be tried again (monotonic seconds)."""
         failures = self._failures[replica] = self._failures.get(replica, 0) + 1
-        return now + min(MAX_S, BASE_S * 2.0 ** min(failures - 1, 30))
+        until = self._until[replica] = now + min(MAX_S, BASE_S * 2.0 ** min(failures - 1, 30))
+        return until
+
+    def over(self, replica: str, now: float) -> bool:
+        """Whether its last ejection has ended by `now`: that of an earlier failure ends nothing."""
+        return now >= self._until.get(replica, now)
 
     def connected(self, replica: str) -> None:
         if self._failures:
-            self._failures.pop(replica, None)
+            self.forget(replica)
 
     def forget(self, replica: str) -> None:
         self._failures.pop(replica, None)
+        self._until.pop(replica, None)

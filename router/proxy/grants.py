@@ -42,6 +42,6 @@ def eject(plane: DataPlane, admission: Admission[Any, Upstream], replica: Replic
 
     def readmit() -> None:
         now = plane.now()
-        perform(admission.readmit(replica, now), now)
+        perform(admission.readmit(replica, max(now, until)), now)  # the loop's timers may be a little early
 
     plane.loop.call_later(until - plane.now(), readmit)

@@ -74,8 +74,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 
 
 def test_a_limit_that_is_enough_is_left_alone(monkeypatch: pytest.MonkeyPatch, asked: list[tuple[int, int]]) -> None:
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (20_400, 20_400))
-    assert crowd.allow_files(10_000) == (10_000, "open files: the limit of 20,400 is enough")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (15_400, 15_400))
+    assert crowd.allow_files(10_000) == (10_000, "open files: the limit of 15,400 is enough")
     assert not asked
 
 
@@ -85,8 +85,8 @@ def test_a_limit_that_is_too_low_is_raised_and_that_is_said(
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1_024, 30_000))
     clients, said = crowd.allow_files(10_000)
     assert clients == 10_000
-    assert "raised from 1,024 to 20,400" in said
-    assert asked == [(20_400, 30_000)]
+    assert "raised from 1,024 to 15,400" in said
+    assert asked == [(15_400, 30_000)]
 
 
 def test_where_it_cannot_be_raised_fewer_come_and_that_is_said(
@@ -94,6 +94,6 @@ def test_where_it_cannot_be_raised_fewer_come_and_that_is_said(
 ) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1_024, 30_000))
     clients, said = crowd.allow_files(20_000)
-    assert clients == 14_800
-    assert "20,000 clients need 40,400; 30,000 are permitted, for 14,800 clients" in said
+    assert clients == 19_733
+    assert "20,000 clients need 30,400; 30,000 are permitted, for 19,733 clients" in said
     assert asked == [(30_000, 30_000)]

@@ -317,6 +317,7 @@ class Seat:
         self.held = 0
         self.available = True
         self.retired = False
+        self.until = 0.0  # when its last ejection ends
 
 
 class RandomSchedules(RuleBasedStateMachine):
@@ -478,7 +479,7 @@ class RandomSchedules(RuleBasedStateMachine):
         retired = self.version.retire_replica(id)
         assert retired is (None if seat is None or seat.retired else seat.replica)
         if seat is not None:
-            seat.available, seat.retired = False, True
+            seat.available, seat.retired, seat.until = False, True, 0.0
             if not seat.held:
                 del self.seats[id]
         grants = self.version.readmit_all_if_none(self.now)
@@ -496,20 +497,24 @@ class RandomSchedules(RuleBasedStateMachine):
         assert (until is not None) == ejected
         if ejected:
             assert until > self.now
-            seat.available = False
+            seat.available, seat.until = False, until
 
     @precondition(lambda self: self.seats)
     @rule(data=st.data())
     def readmit(self, data):
+        """Also by the end of an earlier ejection, which ends nothing."""
         seat = self.seats[data.draw(st.sampled_from(sorted(self.seats)))]
         grants = self.version.readmit(seat.replica, self.now)
-        seat.available = not seat.retired
+        if self.now >= seat.until:
+            seat.available = not seat.retired
         self._obey(grants)
 
     @precondition(lambda self: self.seats)
     @rule(data=st.data())
     def connected(self, data):
-        self.version.connected(self.seats[data.draw(st.sampled_from(sorted(self.seats)))].replica)
+        seat = self.seats[data.draw(st.sampled_from(sorted(self.seats)))]
+        self.version.connected(seat.replica)
+        seat.until = 0.0
 
     @rule(slots=st.integers(1, 3), queue_length=st.integers(0, 3), queue_wait_s=st.sampled_from([0.0, 0.5, 1.0]))
     def apply(self, slots, queue_length, queue_wait_s):

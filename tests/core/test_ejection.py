@@ -35,3 +35,11 @@ def test_a_connection_where_nothing_failed_is_nothing():
     ejections = Ejections()
     ejections.connected("x")
     assert ejections.failed("x", 0.0) == BASE_S
+
+
+def test_the_end_of_an_earlier_ejection_ends_no_later_one():
+    ejections = Ejections()
+    first, second = ejections.failed("x", 0.0), ejections.failed("x", 0.0)
+    assert first < second
+    assert [ejections.over("x", now) for now in (first, second - 0.001, second)] == [False, False, True]
+    assert ejections.over("never failed", 0.0)
