@@ -345,10 +345,8 @@ class Exchange:
     def client_gone(self) -> None:
         """Nobody is left to answer: queue place, slot and connection are free at once. A tunnel may end so."""
         self._keep_alive = False
-        if self._phase is TUNNELLED:
-            self._finish(self.outcome, self.code, self._plane.now())
-        else:
-            self._finish(Outcome.CLIENT_GONE, 0, self._plane.now())
+        outcome = self.outcome if self._phase is TUNNELLED else Outcome.CLIENT_GONE
+        self._finish(outcome, self.code, self._plane.now())
 
     def body_too_slow(self) -> None:
         """Less of the request's body came than the limits ask for."""

@@ -310,7 +310,7 @@ async def test_a_slow_reader_that_leaves_frees_the_replica(house: House):
     await settled(lambda: sent[0])
     client.reset()
     await replica.left()
-    assert await house.counted() == [("blue", "client_gone", 0)]
+    assert await house.counted() == [("blue", "client_gone", 200)]
 
 
 async def test_echo_of_every_size_around_the_edges(house: House):

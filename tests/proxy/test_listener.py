@@ -66,7 +66,7 @@ async def test_the_kernel_does_not_take_a_whole_answer_that_nobody_reads(house: 
     assert await settled(downstream.transport.get_write_buffer_size) > 0
     assert house.ended == []
     client.reset()
-    assert await house.counted() == [("blue", "client_gone", 0)]
+    assert await house.counted() == [("blue", "client_gone", 200)]
 
 
 async def test_stop_before_start_and_twice_does_nothing(house: House):

@@ -249,7 +249,7 @@ async def test_who_leaves_while_the_answer_streams_frees_the_slot(house: House):
     assert await client.piece() == b"event"
     client.reset()
     await replica.left()
-    assert await house.counted() == [GONE]
+    assert await house.counted() == [("blue", "client_gone", 200)]
     assert admission.in_flight == 0
 
 

@@ -120,7 +120,7 @@ async def test_a_client_that_takes_nothing_is_cut_and_its_slot_is_free(open_hous
     connection = await accepted(house)
     await until(house, lambda: connection.write_blocked)
     await window_over(house)
-    assert await house.counted() == [("blue", "client_gone", 0)]
+    assert await house.counted() == [("blue", "client_gone", 200)]
     assert admission.in_flight == 0
     await replica.left()
 
