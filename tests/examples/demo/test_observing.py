@@ -22,6 +22,7 @@ class Version:
     endpoint: str = "digits"
     metrics: VersionMetrics = field(default_factory=VersionMetrics)
     scale_events: ScaleEvents = field(default_factory=ScaleEvents)
+    mirror_metrics: None = None
 
     def load(self) -> VersionLoad:
         return self.now
