@@ -62,6 +62,7 @@ _UNDERSCORE, _SLASH, _DOT, _PERCENT = b"_/.%"
 _PARTING: Final = rb"/|\\|%2f|%5c"
 _DOT_SEGMENT: Final = re.compile(rb"(?i:(?:" + _PARTING + rb")(?:\.|%2e){1,2}(?:" + _PARTING + rb"|;|%3b|\Z))")
 _BAD_ESCAPE: Final = re.compile(rb"%(?:00|(?![0-9A-Fa-f]{2}))")
+_EXPECTS_CONTINUE: Final = re.compile(rb"\r\n(?i:expect):[ \t]*(?i:100-continue)")
 _NOT_IN_CLIENT_ID: Final = re.compile(rb"[^A-Za-z0-9_-]+")
 MAX_CLIENT_ID: Final = 40
 """Characters of x-ms-client-request-id that are kept, as Azure's front end does."""
@@ -206,6 +207,11 @@ def parse_request(data: bytes, end: int, max_fields: int) -> RequestHead:
     client_id = fields.get(b"x-ms-client-request-id")
     head.client_id = _client_id_line(client_id) if client_id else b""
     return head
+
+
+def expects_continue(head: RequestHead) -> bool:
+    """Whether the client may wait for a 100 before it sends the body (RFC 9110 section 10.1.1)."""
+    return head.http11 and _EXPECTS_CONTINUE.search(head.kept) is not None
 
 
 def _client_id_line(value: bytes) -> bytes:

@@ -23,7 +23,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Final, cast
 
 from router.core.framing import BodyReader, ChunkedBody, LengthBody, UntilCloseBody
-from router.core.heads import RequestHead, no_request, refuse_early
+from router.core.heads import RequestHead, expects_continue, no_request, refuse_early
 from router.errors import MalformedMessage, Outcome
 from router.proxy import refusals, rewriting
 from router.proxy.deadlines import Deadline
@@ -195,7 +195,7 @@ class Downstream:
         exchange.begin(b"", False)
         if self.body_pending and end < len(data):
             self.data_received(data[end:])
-        if self.unread_body is not None:
+        if self.unread_body is not None and not expects_continue(head):
             self._keep_pace()
 
     def _without_head(self, data: bytes) -> None:
@@ -225,6 +225,8 @@ class Downstream:
         if body.done:
             self._body = None
             self._buffer += beyond
+        elif not isinstance(body, UntilCloseBody):
+            self._keep_pace()  # if it is not kept yet: who waited for a 100 has begun
         if exchange is not None:
             exchange.body(passed, body.done, body.received)
         self.update_reading()

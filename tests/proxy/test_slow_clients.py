@@ -12,7 +12,7 @@ from router.core.limits import ClientLimits
 from router.proxy.downstream import Downstream
 from tests.fakes.changes import BOUND_S
 from tests.fakes.replica import Call, hang
-from tests.fakes.wire import SCORE, chunk, request, streaming
+from tests.fakes.wire import SCORE, chunk, reply, request, streaming
 from tests.proxy.conftest import OpenHouse
 from tests.proxy.house import House
 from tests.proxy.test_downstream import error_of
@@ -98,6 +98,41 @@ async def accepted(house: House) -> Downstream:
     """The router's side of the first connection."""
     await house.caught_up()
     return next(iter(house.plane.connections))
+
+
+async def test_a_client_that_waits_for_a_100_is_not_slow(open_house: OpenHouse):
+    house = await open_house(SLOW)
+    go_on = asyncio.Event()
+
+    async def late(call: Call) -> None:
+        await go_on.wait()
+        await call.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        await call.send(reply(await call.body()))
+
+    house.serve(await house.replica(late), scoring_timeout_s=1000 * WINDOW_S)
+    client = await house.client()
+    await client.send(request("POST", SCORE, "Expect: 100-Continue", "Content-Length: 3"))
+    await house.caught_up()
+    for _ in range(3):
+        await window_over(house)
+    go_on.set()
+    assert (await client.head_of_any()).status == 100
+    await client.send(b"a")
+    await house.caught_up()
+    await client.send(b"bc")
+    assert (await client.answer()).body == b"abc"
+
+
+async def test_a_client_that_has_its_100_must_move(open_house: OpenHouse):
+    house = await open_house(SLOW)
+    house.serve(await house.replica(hang), scoring_timeout_s=1000 * WINDOW_S)
+    client = await house.client()
+    await client.send(request("POST", SCORE, "Expect: 100-continue", "Content-Length: 3"))
+    await house.caught_up()
+    await client.send(b"a")
+    await house.caught_up()
+    await window_over(house)
+    error_of(await client.answer(), 408, "request_timeout")
 
 
 # -- answers that are hardly taken -------------------------------------------------------------------------------------
