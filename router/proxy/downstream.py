@@ -254,9 +254,13 @@ class Downstream:
     def untaken(self) -> int:
         """Bytes written to the client that its machine has not acknowledged: what waits here and in the kernel (tcp(7),
         SIOCOUTQ)."""
+        waiting = self.transport.get_write_buffer_size()
         descriptor = self.transport.get_extra_info("socket").fileno()
-        in_kernel: int = _INT.unpack(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(_INT.size)))[0]
-        return self.transport.get_write_buffer_size() + in_kernel
+        try:
+            in_kernel: int = _INT.unpack(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(_INT.size)))[0]
+        except OSError:  # not every system tells it of sockets; then what waits here has to do
+            return waiting
+        return waiting + in_kernel
 
     def sends_too_slowly(self) -> None:
         if self.exchange is not None:
