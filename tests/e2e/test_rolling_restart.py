@@ -56,7 +56,7 @@ class Retrying:
         for port in itertools.islice(self._ports, self._attempts):
             try:
                 return await Line.open(port)
-            except ConnectionRefusedError:
+            except ConnectionError:  # refused, or reset by a router that closed its port meanwhile
                 continue
         raise AssertionError("nobody listens")
 
