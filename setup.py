@@ -10,7 +10,7 @@ import sys
 from setuptools import Extension, setup
 
 CORE = """
-admission cors credentials ejection framing headmemo heads offered routes slots tracecontext traffic
+admission cors credentials ejection field framing headmemo heads offered routes slots tracecontext traffic
 waitqueue
 """
 PROXY = """

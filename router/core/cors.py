@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
+from router.core.field import FieldOf
 from router.core.heads import RequestHead
 
 MAX_AGE_S: Final = 7200
@@ -22,9 +23,9 @@ EXPOSED: Final = (
 )
 """What the router adds to answers and pages may read."""
 
-_ORIGIN: Final = re.compile(rb"\r\n(?i:origin):[ \t]*([^\r]*)")
-_METHOD: Final = re.compile(rb"\r\n(?i:access-control-request-method):[ \t]*([^\r]*)")
-_HEADERS: Final = re.compile(rb"\r\n(?i:access-control-request-headers):[ \t]*([^\r]*)")
+_ORIGIN: Final = FieldOf("origin")
+_METHOD: Final = FieldOf("access-control-request-method")
+_HEADERS: Final = FieldOf("access-control-request-headers")
 _ANSWERED: Final = re.compile(rb"\r\n(?i:access-control-[a-z-]+):[^\r]*")
 
 
@@ -42,15 +43,15 @@ class CorsPolicy:
 
         An origin that may not call gets no permission, which is how the standard says no.
         """
-        method = _METHOD.search(head.kept)
-        if head.method != b"OPTIONS" or method is None or not _ORIGIN.search(head.kept):
+        method = _METHOD.value(head)
+        if head.method != b"OPTIONS" or method is None or _ORIGIN.value(head) is None:
             return None
         lines, allowed = self._permission(head)
         if allowed:
-            lines += b"access-control-allow-methods: %b\r\n" % method[1]
+            lines += b"access-control-allow-methods: %b\r\n" % method
             # `*` would leave out Authorization
-            if headers := _HEADERS.search(head.kept):
-                lines += b"access-control-allow-headers: %b\r\n" % headers[1]
+            if (headers := _HEADERS.value(head)) is not None:
+                lines += b"access-control-allow-headers: %b\r\n" % headers
             lines += b"access-control-max-age: %d\r\n" % MAX_AGE_S
         return lines
 
@@ -60,13 +61,13 @@ class CorsPolicy:
         return lines + b"access-control-expose-headers: %b\r\n" % EXPOSED if allowed else lines
 
     def _permission(self, head: RequestHead) -> tuple[bytes, bool]:
-        origin = _ORIGIN.search(head.kept)
+        origin = _ORIGIN.value(head)
         if self._any:
-            return (b"access-control-allow-origin: *\r\n", True) if origin else (b"", False)
+            return (b"", False) if origin is None else (b"access-control-allow-origin: *\r\n", True)
         # a cache must not give one origin's answer to another
-        if origin is None or origin[1].rstrip(b" \t").lower() not in self._origins:
+        if origin is None or origin.lower() not in self._origins:
             return b"vary: origin\r\n", False
-        return b"access-control-allow-origin: %b\r\nvary: origin\r\n" % origin[1].rstrip(b" \t"), True
+        return b"access-control-allow-origin: %b\r\nvary: origin\r\n" % origin, True
 
 
 def without_cors(passed_on: bytes) -> bytes:

@@ -14,13 +14,13 @@ Pure; `router.serving` builds tables, `router.proxy.exchange` asks them.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from router.core.admission import Admission, Limits
 from router.core.cors import CorsPolicy
+from router.core.field import FieldOf
 from router.core.heads import RequestHead
 from router.core.traffic import Split
 from router.errors import CopyDropped, Outcome
@@ -173,7 +173,7 @@ class EndpointRoute:
         self.mirrors = tuple(mirrors)
         self.unpicked = unpicked_route(name, recorder)
         self._split = split
-        self._sticky = _FieldOf(sticky_header) if sticky_header else None
+        self._sticky = FieldOf(sticky_header) if sticky_header else None
 
     def pick(self, head: RequestHead, u: float) -> VersionRoute | None:
         """The version that the request pins, else its sticky value's, else the percentiles' for `u` in [0, 1).
@@ -197,23 +197,6 @@ class EndpointRoute:
         if PIN in head.fields or head.upgrade:
             return ()
         return [mirror for mirror, u in zip(self.mirrors, draws, strict=True) if u < mirror.share / 100]
-
-
-class _FieldOf:
-    """Finds one field in heads, whether the router reads it anyway (`fields`) or only passes it on (`kept`)."""
-
-    __slots__ = ("_line", "_name")
-
-    def __init__(self, name: str) -> None:
-        self._name = name.lower().encode()
-        self._line = re.compile(rb"\r\n(?i:" + re.escape(self._name) + rb"):[ \t]*([^\r]*)")
-
-    def value(self, head: RequestHead) -> bytes | None:
-        value: bytes | None = head.fields.get(self._name)
-        if value is None:
-            line = self._line.search(head.kept)
-            value = line[1] if line else None
-        return value if value is None else value.rstrip(b" \t")
 
 
 class RouteTable:

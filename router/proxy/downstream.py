@@ -225,7 +225,7 @@ class Downstream:
         if body.done:
             self._body = None
             self._buffer += beyond
-        elif not isinstance(body, UntilCloseBody):
+        elif self.unread_body is not None:
             self._keep_pace()  # if it is not kept yet: who waited for a 100 has begun
         if exchange is not None:
             exchange.body(passed, body.done, body.received)

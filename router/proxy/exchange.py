@@ -420,7 +420,7 @@ class Exchange:
                 outcome,
                 message,
                 self.request_id,
-                lines=self.head.client_id + self._cors_lines() + self.version.header_line,
+                lines=self._lines_for_caller() + self.version.header_line,
                 keep_alive=self._keep_alive,
                 head_only=self.head.method == b"HEAD",
             )
@@ -489,15 +489,15 @@ class Exchange:
         self._keep_alive = self._may_keep_alive()
         return self._keep_alive
 
-    def _cors_lines(self) -> bytes:
-        return b"" if self._cors is None else self._cors.lines(self.head)
+    def _lines_for_caller(self) -> bytes:
+        """The caller's id, and what its browser may do with the answer."""
+        client_id = self.head.client_id
+        return client_id if self._cors is None else client_id + self._cors.lines(self.head)
 
     def _last_lines(self, now: float) -> bytes:
-        """The caller's id, server-timing where the endpoint asks for it, and what the connection does next, if it must
-        be said."""
-        lines = self.head.client_id
-        if self._cors is not None:
-            lines += self._cors.lines(self.head)
+        """For the caller, server-timing where the endpoint asks for it, and what the connection does next if it must be
+        said."""
+        lines = self._lines_for_caller()
         if self.version.server_timing:
             lines += self._server_timing(now)
         if not self._keep_alive:
