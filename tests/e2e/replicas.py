@@ -31,6 +31,7 @@ class Sighting:
 
     id: str
     at: int
+    """Monotonic, in nanoseconds."""
     nth: int
     running: int
     fate: str
