@@ -1,0 +1,1 @@
+"""What store, discovery and coordination need of a Kubernetes API server: a client, and its objects, followed."""

@@ -1,0 +1,72 @@
+"""How the API server is reached: credentials and address from where kubectl and pods have them, errors in words.
+
+lightkube reads kubeconfig files and service accounts, renews tokens, and speaks the API; this module decides timeouts
+and says what its errors mean. Called by the composition root and by all that talks to the API server.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import httpx2
+import msgspec
+from lightkube import ApiError, AsyncClient, KubeConfig
+from lightkube.config import client_adapter
+from lightkube.config.kubeconfig import SingleConfig
+from lightkube.core.exceptions import ConfigError
+
+from router.errors import MaitreError
+
+TIMEOUT_S: Final = 10.0
+"""Of one call; client-go has none, and hangs with the server."""
+CONNECT_TIMEOUT_S: Final = 5.0
+
+CALL_FAILED: Final = (httpx2.HTTPError, OSError, msgspec.MsgspecError, ConfigError)
+"""What a call raises that the server refused (`ApiError` among them), never answered, or answered with something else;
+the last: a token that is to be read anew and is not there."""
+
+
+class ClusterUnknown(MaitreError):
+    """Nothing says where the API server is, or who we are; the message says what was looked for."""
+
+
+def find_cluster() -> SingleConfig:
+    """The service account of this pod, else KUBECONFIG, else ~/.kube/config. Raises ClusterUnknown."""
+    try:
+        found = KubeConfig.from_env().get()
+    except (ConfigError, KeyError, ValueError) as error:
+        message = (
+            f"no cluster to connect to: neither a service account, nor KUBECONFIG, nor ~/.kube/config works: {error}"
+        )
+        raise ClusterUnknown(message) from error
+    if found is None or found.user is None:
+        raise ClusterUnknown("no cluster: the current context of the kubeconfig names no user")
+    return found
+
+
+def connect(cluster: SingleConfig) -> AsyncClient:
+    """For calls on single objects."""
+    return AsyncClient(cluster, timeout=_timeout(), field_manager="maitre", trust_env=False)
+
+
+def connect_to_follow(cluster: SingleConfig) -> httpx2.AsyncClient:
+    """For lists and watches: the same credentials, and the bare HTTP that `reflector.py` needs."""
+    parameters = client_adapter.ConnectionParams(timeout=_timeout(), trust_env=False)
+    return client_adapter.AsyncClient(cluster, parameters)
+
+
+def explain(error: Exception) -> str:
+    """In a few words, without what changes from one attempt to the next, and never a credential."""
+    match error:
+        case ApiError():
+            return f"{error.status.reason or error.status.code}: {error.status.message}"
+        case httpx2.HTTPStatusError():
+            return f"HTTP status {error.response.status_code}"
+        case httpx2.TimeoutException() | TimeoutError():
+            return "no answer in time"
+        case _:
+            return str(error) or type(error).__name__
+
+
+def _timeout() -> httpx2.Timeout:
+    return httpx2.Timeout(TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
