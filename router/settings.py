@@ -16,7 +16,10 @@ from router.core.limits import ClientLimits
 def default_state_dir() -> Path:
     """XDG_STATE_HOME/maitre, which is ~/.local/state/maitre where nothing else is said (XDG Base Directory 0.8)."""
     base = os.environ.get("XDG_STATE_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "state") / "maitre"
+    try:
+        return (Path(base) if base else Path.home() / ".local" / "state") / "maitre"
+    except RuntimeError:  # a user without a home, as in a container
+        return Path("/var/lib/maitre")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +38,27 @@ class TlsSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class KubernetesSettings:
+    """Endpoints come from ScoringEndpoint resources, replicas are pods."""
+
+    namespaces: tuple[str, ...] = ()
+    """Where endpoints are looked for; empty: in all."""
+    pod: str = ""
+    """The name of this router among its like, and in the Events that it writes."""
+    own_namespace: str | None = None
+    """Where this router runs, and the Lease is; None: the one that its credentials name."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What `maitre serve` was told."""
 
-    config: Path
-    """A YAML file, or a directory of them."""
+    config: Path | None = None
+    """A YAML file, or a directory of them; None in a cluster."""
+    kubernetes: KubernetesSettings | None = None
+    """Exactly one of this and `config`."""
+    default_namespace: str | None = None
+    """Whose endpoints go by their bare names; None: `default` for files, the router's own in a cluster."""
     host: str = "0.0.0.0"  # noqa: S104  the data port is for everybody; the admin port is not
     port: int = 8080
     """0 picks a free one."""

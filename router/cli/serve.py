@@ -5,6 +5,7 @@ Exits 0 after a clean stop, 1 when the configuration is refused or a port is tak
 
 from __future__ import annotations
 
+import socket
 from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Annotated
 import typer
 
 from router.core.limits import ClientLimits
-from router.settings import Settings, TlsSettings, default_state_dir
+from router.settings import KubernetesSettings, Settings, TlsSettings, default_state_dir
 
 LIMITS = ClientLimits()
 """What holds where no option says otherwise."""
@@ -32,11 +33,34 @@ class ClientAuth(StrEnum):
 
 
 Config = Annotated[
-    Path,
+    Path | None,
     typer.Option(
         help="A YAML file of endpoints, or a directory of them; reloaded when it changes.", envvar="MAITRE_CONFIG"
     ),
 ]
+Kubernetes = Annotated[
+    bool,
+    typer.Option(
+        "--kubernetes",
+        help="Endpoints from ScoringEndpoint resources, pods as replicas: in a cluster, or with KUBECONFIG.",
+        envvar="MAITRE_KUBERNETES",
+    ),
+]
+Namespaces = Annotated[
+    list[str] | None,
+    typer.Option("--namespace", help="With --kubernetes: only endpoints here. Repeatable.", envvar="MAITRE_NAMESPACE"),
+]
+DefaultNamespace = Annotated[
+    str | None,
+    typer.Option(
+        help="Its endpoints go by their bare names; else `default`, or in a cluster the router's own.",
+        envvar="MAITRE_DEFAULT_NAMESPACE",
+    ),
+]
+PodName = Annotated[
+    str | None, typer.Option(help="Of this router, for the election and Events.", envvar="POD_NAME", hidden=True)
+]
+PodNamespace = Annotated[str | None, typer.Option(help="Where its Lease is.", envvar="POD_NAMESPACE", hidden=True)]
 Host = Annotated[str, typer.Option(help="Address of the data port.", envvar="MAITRE_HOST")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Data port; 0 picks a free one.", envvar="MAITRE_PORT")]
 AdminHost = Annotated[str, typer.Option(help="Address of the admin port.", envvar="MAITRE_ADMIN_HOST")]
@@ -104,7 +128,12 @@ TrustedProxies = Annotated[
 
 
 def serve(
-    config: Config,
+    config: Config = None,
+    kubernetes: Kubernetes = False,
+    namespace: Namespaces = None,
+    default_namespace: DefaultNamespace = None,
+    pod_name: PodName = None,
+    pod_namespace: PodNamespace = None,
     host: Host = "0.0.0.0",  # noqa: S104  see Settings.host
     port: Port = 8080,
     admin_host: AdminHost = "127.0.0.1",
@@ -130,12 +159,18 @@ def serve(
     tunnel_idle_timeout: TunnelIdleTimeout = LIMITS.tunnel_idle_s,
     min_rate: MinRate = LIMITS.rate,
 ) -> None:
-    """Route, authenticate, split, queue and scale: the router and autoscaler on this machine."""
+    """Route, authenticate, split, queue and scale: on this machine, or in a cluster."""
     _check_workers(workers)
+    if (config is None) is not kubernetes:
+        raise typer.BadParameter("say either --config FILE_OR_DIR or --kubernetes")
+    if namespace and not kubernetes:
+        raise typer.BadParameter("--namespace goes with --kubernetes")
     if admin_tls and tls_cert is None:
         raise typer.BadParameter("--admin-tls needs --tls-cert and --tls-key")
     settings = Settings(
         config=config,
+        kubernetes=_kubernetes(namespace, pod_name, pod_namespace) if kubernetes else None,
+        default_namespace=default_namespace,
         host=host,
         port=port,
         admin_host=admin_host,
@@ -190,6 +225,14 @@ def _say_ready(line: str) -> None:
 def _check_workers(workers: str) -> None:
     if workers != "auto" and not (workers.isdigit() and 1 <= int(workers) <= 1024):
         raise typer.BadParameter(f"--workers is auto or a number from 1 to 1024, not {workers!r}")
+
+
+def _kubernetes(namespaces: list[str] | None, pod_name: str | None, pod_namespace: str | None) -> KubernetesSettings:
+    return KubernetesSettings(
+        namespaces=tuple(dict.fromkeys(namespaces or ())),
+        pod=pod_name or socket.gethostname(),
+        own_namespace=pod_namespace,
+    )
 
 
 def _tls(

@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from router.cli import serve as module
-from router.settings import Settings, TlsSettings
+from router.settings import KubernetesSettings, Settings, TlsSettings
 
 
 @pytest.fixture
@@ -53,6 +53,38 @@ def test_options(run):
         drain_seconds=1.5,
         trusted_proxies=(ip_network("10.0.0.0/8"), ip_network("::1/128")),
     )
+
+
+def test_in_a_cluster(run):
+    _, settings = run(
+        "--kubernetes", "--namespace", "web", "--namespace", "shop", "--namespace", "web", "--default-namespace", "web",
+        POD_NAME="maitre-1", POD_NAMESPACE="maitre-system",
+    )  # fmt: skip
+    assert settings == Settings(
+        kubernetes=KubernetesSettings(("web", "shop"), pod="maitre-1", own_namespace="maitre-system"),
+        default_namespace="web",
+    )
+
+
+def test_a_router_that_no_pod_name_was_given_to_is_called_like_its_machine(run, monkeypatch):
+    monkeypatch.setattr(module.socket, "gethostname", lambda: "laptop")
+    _, settings = run(MAITRE_KUBERNETES="1", MAITRE_NAMESPACE="web shop")
+    assert settings.kubernetes == KubernetesSettings(("web", "shop"), pod="laptop")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "either --config FILE_OR_DIR or --kubernetes"),
+        (["--config", "digits.yaml", "--kubernetes"], "either --config FILE_OR_DIR or --kubernetes"),
+        (["--config", "digits.yaml", "--namespace", "web"], "--namespace goes with --kubernetes"),
+    ],
+)
+def test_endpoints_come_from_one_place(run, options, words):
+    result, settings = run(*options)
+    assert result.exit_code == 2
+    assert words in result.output
+    assert settings is None
 
 
 def test_each_also_from_the_environment(run):
