@@ -73,6 +73,9 @@ class Health:
     def problems(self) -> tuple[str, ...]:
         return self._fleet.problems()
 
+    def cluster(self) -> None:
+        return None
+
 
 async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # noqa: PLR0915  one list, top to bottom
     """Serves until SIGTERM or SIGINT; returns when everything has ended. `ready` is told the ready line.
@@ -86,6 +89,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
     async with AsyncExitStack() as last:
         certificates = Certificates()
         served = _served(settings.tls, certificates)
+        assert settings.config is not None  # noqa: S101
         store = FileStore(settings.config, KeyFiles(settings.state_dir))
         configuration = await store.load()
         if not configuration.catalogue.endpoints:

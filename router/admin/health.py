@@ -6,7 +6,7 @@ was edited and refused does not take readiness away, since the last good one ser
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from http import HTTPStatus
 from typing import Any, Final, Protocol
@@ -37,6 +37,9 @@ class HealthPort(Protocol):
     def problems(self) -> Sequence[str]:
         """What is wrong with the newest configuration, a line each with file, line, key and value."""
 
+    def cluster(self) -> Mapping[str, Any] | None:
+        """In a cluster, how the router stands there: for the detail, without a say in readiness."""
+
 
 def liveness(health: HealthPort) -> Answer:
     """503 while draining: the process is going, and nobody should wait for it to come back."""
@@ -50,15 +53,18 @@ def readiness(health: HealthPort) -> Answer:
 
     `status`: starting, unconfigured, ready or draining. `configuration`: current, stale (the newest was refused, an
     older one is in force) or none. `problems`: up to MAX_PROBLEMS of the newest configuration's; `problemCount`: all.
+    `kubernetes`, in a cluster: a router that the API server does not answer is ready, it serves what it knows.
     """
     problems = health.problems()
     status = _readiness_status(health)
-    detail = {
+    detail: dict[str, Any] = {
         "status": status,
         "configuration": _configuration(health, problems),
         "problemCount": len(problems),
         "problems": list(problems[:MAX_PROBLEMS]),
     }
+    if (cluster := health.cluster()) is not None:
+        detail["kubernetes"] = dict(cluster)
     return HTTPStatus.OK if status == "ready" else HTTPStatus.SERVICE_UNAVAILABLE, detail
 
 

@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from router.telemetry.counters import EndpointMetrics
 from router.telemetry.families import EndpointReading, Families, Readings, VersionReading
-from router.telemetry.source import Clients, Source, VersionSource
+from router.telemetry.source import Clients, ClusterReading, Source, VersionSource
 
 Item = TypeVar("Item")
 
@@ -35,7 +35,8 @@ router's whole latency budget (3 ms at the 99th percentile)."""
 class Exposition:
     """Renders `source` and `clients()`; `build` is maitre's version. The registry is its own, nobody adds to it.
 
-    `certificate_expiry` gives the end of the served certificate in Unix seconds, None where there is none.
+    `certificate_expiry` gives the end of the served certificate in Unix seconds, None where there is none; `cluster`
+    how the router stands in a cluster, None outside of one.
     """
 
     def __init__(
@@ -44,11 +45,13 @@ class Exposition:
         clients: Callable[[], Clients],
         build: str,
         certificate_expiry: Callable[[], float | None] = lambda: None,
+        cluster: Callable[[], ClusterReading | None] = lambda: None,
     ) -> None:
         self._source = source
         self._clients = clients
         self._build = build
         self._certificate_expiry = certificate_expiry
+        self._cluster = cluster
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         PlatformCollector(registry=self._process)
@@ -73,7 +76,7 @@ class Exposition:
         versions = [_read_version(version) async for version in _in_slices(source.versions())]
         seen = tuple(reading for reading in endpoints if reading is not None)
         problems, clients, expiry = source.config_problems(), self._clients(), self._certificate_expiry()
-        return Readings(self._build, problems, clients, expiry, seen, tuple(versions))
+        return Readings(self._build, problems, clients, expiry, seen, tuple(versions), self._cluster())
 
     def _encode(self, readings: Readings, accept: str) -> tuple[bytes, str]:
         encode, content_type = _encoder_for(accept)

@@ -24,7 +24,7 @@ from prometheus_client.utils import floatToGoString
 
 from router.telemetry.counters import EndpointTotals, MirrorTotals, VersionTotals
 from router.telemetry.histogram import HistogramSnapshot
-from router.telemetry.source import Clients, VersionLoad
+from router.telemetry.source import Clients, ClusterReading, VersionLoad
 
 _VERSION: Final = ("endpoint", "version")
 
@@ -57,6 +57,7 @@ class Readings(NamedTuple):
     certificate_expiry: float | None  # Unix seconds; None where no certificate is served
     endpoints: tuple[EndpointReading, ...]
     versions: tuple[VersionReading, ...]
+    cluster: ClusterReading | None = None
 
 
 _GAUGES: Final[tuple[tuple[str, str, Callable[[VersionLoad], float | None]], ...]] = (
@@ -81,6 +82,16 @@ _GAUGES: Final[tuple[tuple[str, str, Callable[[VersionLoad], float | None]], ...
         "Share of the endpoint's requests that the version is to get, in percent, 0 to 100; the default version's "
         "includes the share that no version claims.",
         lambda load: load.traffic_percentile,
+    ),
+    (
+        "maitre_pods_unschedulable",
+        "Pods of the version that no node has room for; while there are any its size is not raised.",
+        lambda load: load.unschedulable,
+    ),
+    (
+        "maitre_hpa_conflict",
+        "1 while a HorizontalPodAutoscaler scales the version's workload, and maitre does not.",
+        lambda load: load.held_by_hpa,
     ),
 )
 
@@ -131,6 +142,8 @@ class Families(Collector):
             yield _gauge(name, meaning, ((r.endpoint, r.version, gauge(r.load)) for r in readings.versions))
         yield from _process_wide(readings)
         yield from _connections(readings.clients)
+        if readings.cluster is not None:
+            yield from _cluster(readings.cluster)
         yield from self._others.collect()
 
 
@@ -211,6 +224,22 @@ def _connections(clients: Clients) -> Iterator[Metric]:
         "maitre_connections_displaced",
         "Connections ended between two requests to make room for another one.",
         value=clients.displaced,
+    )
+
+
+def _cluster(cluster: ClusterReading) -> Iterator[Metric]:
+    connected = GaugeMetricFamily(
+        "maitre_kubernetes_connected",
+        "1 while the API server answers for what is followed there (subject), 0 while the last known state is used.",
+        labels=("subject",),
+    )
+    for subject, answers in cluster.connected.items():
+        connected.add_metric((subject,), answers)
+    yield connected
+    yield GaugeMetricFamily("maitre_leader", "1 while this router leads: scales and writes.", value=cluster.leading)
+    yield CounterMetricFamily("maitre_leader_terms", "Terms that this router began.", value=cluster.terms)
+    yield CounterMetricFamily(
+        "maitre_kubernetes_events_dropped", "Events that could not be written.", value=cluster.events_dropped
     )
 
 

@@ -6,7 +6,7 @@ while the loop runs on: the tuples of a route table, which a reload replaces and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from router.telemetry.counters import EndpointMetrics, MirrorMetrics, ScaleEvents, VersionMetrics
@@ -23,6 +23,8 @@ class VersionLoad(NamedTuple):
     desired: int | None  # replicas that the autoscaler wants; None for a version that is never scaled
     traffic_percentile: float  # effective, 0 to 100: the default version's includes what nobody claims
     tunnels: int = 0  # of the requests in flight: upgraded connections
+    unschedulable: int | None = None  # pods that no node has room for; None outside of a cluster
+    held_by_hpa: bool | None = None  # whether a HorizontalPodAutoscaler scales it; None outside of a cluster
 
     @property
     def utilization(self) -> float:
@@ -40,6 +42,15 @@ class Clients(NamedTuple):
     open: int
     refused: int  # turned away since the start, because all that may stand were at work
     displaced: int  # ended between requests since the start, to make room for another
+
+
+class ClusterReading(NamedTuple):
+    """How a router in a cluster stands."""
+
+    connected: Mapping[str, bool]  # by what is followed on the API server, whether it answers
+    leading: bool
+    terms: int  # begun by this router since its start
+    events_dropped: int
 
 
 class EndpointSource(Protocol):

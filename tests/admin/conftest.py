@@ -23,6 +23,9 @@ class Health:
     configured: bool = True
     found: Sequence[str] = field(default_factory=list)
 
+    def cluster(self) -> None:
+        return None
+
     def problems(self) -> Sequence[str]:
         return self.found
 

@@ -8,8 +8,10 @@ import pytest
 from router.admin.health import MAX_PROBLEMS, Phase, liveness, readiness
 
 
-def health(phase: Phase = Phase.SERVING, configured: bool = True, problems: tuple[str, ...] = ()) -> SimpleNamespace:
-    return SimpleNamespace(phase=phase, configured=configured, problems=lambda: problems)
+def health(
+    phase: Phase = Phase.SERVING, configured: bool = True, problems: tuple[str, ...] = (), cluster: dict | None = None
+) -> SimpleNamespace:
+    return SimpleNamespace(phase=phase, configured=configured, problems=lambda: problems, cluster=lambda: cluster)
 
 
 @pytest.mark.parametrize(
@@ -45,6 +47,14 @@ def test_readiness_needs_serving_and_some_configuration(phase, configured, probl
         code,
         {"status": status, "configuration": configuration, "problemCount": len(problems), "problems": list(problems)},
     )
+
+
+def test_a_router_that_the_api_server_does_not_answer_is_ready_and_says_so():
+    lost = {"connected": False, "leading": False, "problems": ["pods: no answer in time"]}
+    status, detail = readiness(health(cluster=lost))
+    assert status == HTTPStatus.OK
+    assert detail["status"] == "ready"
+    assert detail["kubernetes"] == lost
 
 
 def test_the_detail_stays_readable_when_all_is_wrong():
