@@ -21,7 +21,7 @@ from router.model.rules import default_version, shares
 from router.model.spec import EndpointKey, ScoringEndpoint
 from router.serving.support import limitations
 from router.serving.version import LiveVersion, Surroundings
-from router.store.files import Configuration
+from router.store.configuration import Configuration
 from router.store.keys import KeyPair
 from router.telemetry.counters import EndpointMetrics
 

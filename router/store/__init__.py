@@ -1,1 +1,1 @@
-"""Where endpoints come from: files (and, later, Kubernetes). Gives catalogues; knows nothing of who serves them."""
+"""Where endpoints come from: files, or resources in a cluster. Gives configurations, knows nobody who serves them."""

@@ -11,8 +11,8 @@ Reading happens in a thread (10,000 endpoints take seconds to parse, and request
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -22,6 +22,7 @@ from watchfiles import awatch
 from router.model.catalogue import Catalogue, ConfigFile, combine, files_in, read_file
 from router.model.problems import Problem
 from router.model.spec import EndpointKey
+from router.store.configuration import Configuration
 from router.store.keys import KeyFiles, KeyPair
 from router.store.stamps import Stamp, stamp
 
@@ -32,15 +33,6 @@ GROUP_MS: Final = 400
 LOOK_MS: Final = 500
 """How often files are looked at without an event (and a millisecond more per file): the watch may have begun after a
 change, and file systems on a network make no events."""
-
-
-@dataclass(frozen=True, slots=True)
-class Configuration:
-    """What is to be served. `problems` are those of the newest files; the catalogue is right all the same."""
-
-    catalogue: Catalogue = field(default_factory=Catalogue)
-    keys: Mapping[EndpointKey, KeyPair] = field(default_factory=dict)
-    problems: tuple[Problem, ...] = ()
 
 
 class FileStore:

@@ -22,7 +22,7 @@ from router.serving.replicas import Premises
 from router.serving.scaling import ScaleRecorder
 from router.serving.version import Surroundings
 from router.store.certificates import Certificates
-from router.store.files import Configuration
+from router.store.configuration import Configuration
 from router.store.keys import KeyPair
 
 TEXT = """

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from router.store.files import Configuration, FileStore
+from router.store.configuration import Configuration
+from router.store.files import FileStore
 from router.store.keys import KeyFiles
 
 ENDPOINT = """
