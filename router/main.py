@@ -16,10 +16,10 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final, Protocol
 
 from autoscaler.loop import AutoscalerLoop
 from router import __version__
@@ -29,6 +29,7 @@ from router.admin.server import AdminServer
 from router.core.limits import ClientLimits
 from router.descriptors import connections_possible
 from router.discovery.ports import Ports
+from router.discovery.race import first_of
 from router.discovery.readiness import Prober
 from router.discovery.warden import Warden
 from router.discovery.watchlist import Watchlist
@@ -39,12 +40,14 @@ from router.proxy.listener import Listener, bind
 from router.proxy.plane import DataPlane
 from router.proxy.tls_listener import TlsListener
 from router.serving.access import access_recorder
+from router.serving.cluster import Cluster
 from router.serving.fleet import Fleet
 from router.serving.replicas import Premises
 from router.serving.scaling import ScaleRecorder
-from router.serving.version import Surroundings
+from router.serving.version import Surroundings, tell_nobody
 from router.settings import Settings, TlsSettings
 from router.store.certificates import Certificates, Kept
+from router.store.configuration import Configuration
 from router.store.contexts import Served
 from router.store.files import FileStore
 from router.store.keys import KeyFiles
@@ -59,12 +62,23 @@ LAST_CALL_S: Final = 1.0
 """For so long after SIGTERM a connection between requests may begin one more: it may be on its way already."""
 
 
+class Store(Protocol):
+    """Where endpoints come from."""
+
+    async def load(self) -> Configuration:
+        """What is to be served now."""
+
+    def changes(self) -> AsyncIterator[Configuration]:
+        """What is to be served after each change, until cancelled."""
+
+
 class Health:
     """What the health paths say."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, cluster: Cluster | None) -> None:
         self.phase = Phase.STARTING
         self._fleet = fleet
+        self._cluster = cluster
 
     @property
     def configured(self) -> bool:
@@ -73,15 +87,15 @@ class Health:
     def problems(self) -> tuple[str, ...]:
         return self._fleet.problems()
 
-    def cluster(self) -> None:
-        return None
+    def cluster(self) -> Mapping[str, Any] | None:
+        return None if self._cluster is None else self._cluster.detail()
 
 
 async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # noqa: PLR0915  one list, top to bottom
     """Serves until SIGTERM or SIGINT; returns when everything has ended. `ready` is told the ready line.
 
     Raises ConfigurationRefused when nothing of the configuration can be served, CertificateRefused when its own
-    certificate cannot, OSError when a port is taken.
+    certificate cannot, ClusterUnknown when nothing says where the cluster is, OSError when a port is taken.
     """
     loop = asyncio.get_running_loop()
     stop, hurry = _on_signals(loop)
@@ -89,11 +103,8 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
     async with AsyncExitStack() as last:
         certificates = Certificates()
         served = _served(settings.tls, certificates)
-        assert settings.config is not None  # noqa: S101
-        store = FileStore(settings.config, KeyFiles(settings.state_dir))
-        configuration = await store.load()
-        if not configuration.catalogue.endpoints:
-            raise ConfigurationRefused(configuration.problems)
+        cluster = _cluster(settings, now, last)
+        store, configuration = await _configuration(settings, cluster)
 
         data_socket = bind(settings.host, settings.port)
         last.callback(data_socket.close)
@@ -101,26 +112,38 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
         last.callback(admin_socket.close)
 
         warden = Warden()
-        await warden.start()
-        last.push_async_callback(warden.close)
+        if cluster is None:
+            await warden.start()
+            last.push_async_callback(warden.close)
         prober = Prober()
         last.push_async_callback(prober.close)
         watchlist = Watchlist(prober)
         last.push_async_callback(watchlist.close)
 
-        recorder = ScaleRecorder()
+        tell = tell_nobody if cluster is None else cluster.notices.tell
+        recorder = ScaleRecorder(tell)
         autoscaler = AutoscalerLoop(recorder, now, asyncio.sleep)
         plane: DataPlane
         fleet = Fleet(
             Surroundings(
                 loop=loop,
                 now=now,
-                premises=Premises(warden, Ports(), prober, watchlist, certificates, settings.drain_seconds),
+                premises=Premises(
+                    warden,
+                    Ports(),
+                    prober,
+                    watchlist,
+                    certificates,
+                    settings.drain_seconds,
+                    None if cluster is None else cluster.premises,
+                ),
                 load_rose=lambda endpoint, version: autoscaler.trigger((endpoint, version)),
                 dev_test=settings.dev_test,
+                tell=tell,
             ),
             autoscaler,
             publish=lambda table: plane.publish(table),  # noqa: PLW0108  the plane is made after the fleet
+            default_namespace=settings.default_namespace or ("default" if cluster is None else cluster.namespace),
         )
         recorder.attach(fleet)
         plane = DataPlane(
@@ -133,37 +156,81 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
             access_log=_access_log(settings, loop, last),
             trusted_proxies=settings.trusted_proxies,
         )
-        health = Health(fleet)
-        exposition = Exposition(fleet, lambda: _clients(plane), __version__, lambda: certificates.expiry)
+        health = Health(fleet, cluster)
+        exposition = Exposition(
+            fleet,
+            lambda: _clients(plane),
+            __version__,
+            lambda: certificates.expiry,
+            lambda: None if cluster is None else cluster.reading(),
+        )
         last.callback(exposition.close)
         app = build_app(health, exposition.render)
         admin = AdminServer(app, [admin_socket], tls=_admin_context(settings.tls, served))
         listener = _listener(plane, data_socket, served)
 
         async with asyncio.TaskGroup() as tasks:
-            scaling = tasks.create_task(autoscaler.run(), name="autoscaler")
-            fleet.apply(configuration)
-            watching = tasks.create_task(_follow(store, fleet), name="configuration")
-            renewing = tasks.create_task(certificates.watch(), name="certificates")
             await admin.start()
-            await listener.start()
-            health.phase = Phase.SERVING
-            _settle_memory()
-            for problem in configuration.problems:
-                log.error("configuration problem", extra={"fields": {"problem": str(problem)}})
-            ready(_ready_line(settings, listener.port, admin.addresses[0][1]))
+            running = autoscaler.run() if cluster is None else cluster.run(fleet, autoscaler.run)
+            background = [
+                tasks.create_task(running, name="autoscaler" if cluster is None else "cluster"),
+                tasks.create_task(certificates.watch(), name="certificates"),
+            ]
+            beginning = tasks.create_task(_begin(store, configuration, fleet, cluster), name="first configuration")
+            await first_of(beginning, tasks.create_task(stop.wait(), name="stop"))
+            if stop.is_set():
+                beginning.cancel()
+            else:
+                background.append(tasks.create_task(_follow(store, fleet, cluster), name="configuration"))
+                await listener.start()
+                health.phase = Phase.SERVING
+                _settle_memory()
+                ready(_ready_line(settings, listener.port, admin.addresses[0][1]))
 
             await stop.wait()
             log.info("draining", extra={"fields": {"drain_seconds": settings.drain_seconds}})
             health.phase = Phase.DRAINING
-            watching.cancel()
-            renewing.cancel()
-            scaling.cancel()
+            if cluster is not None:
+                await cluster.release()
             await listener.stop()
             await drain(plane, settings.drain_seconds, hurry)
+            for task in background:
+                task.cancel()
             await fleet.close(0.0)
             await admin.stop()
     log.info("stopped")
+
+
+def _cluster(settings: Settings, now: Callable[[], float], last: AsyncExitStack) -> Cluster | None:
+    if settings.kubernetes is None:
+        return None
+    cluster = Cluster(settings.kubernetes, now, dry_run=settings.dev_test)
+    last.push_async_callback(cluster.close)
+    return cluster
+
+
+async def _configuration(settings: Settings, cluster: Cluster | None) -> tuple[Store, Configuration | None]:
+    """Where endpoints come from, and what is there: files are read before anything is begun. Raises
+    ConfigurationRefused."""
+    if cluster is not None or settings.config is None:
+        assert cluster is not None  # noqa: S101  the one or the other
+        return cluster.store, None
+    store = FileStore(settings.config, KeyFiles(settings.state_dir))
+    configuration = await store.load()
+    if not configuration.catalogue.endpoints:
+        raise ConfigurationRefused(configuration.problems)
+    return store, configuration
+
+
+async def _begin(store: Store, configuration: Configuration | None, fleet: Fleet, cluster: Cluster | None) -> None:
+    """Brings the first configuration into force; in a cluster, when the API server has told it."""
+    configuration = configuration or await store.load()
+    fleet.apply(configuration)
+    for problem in configuration.problems:
+        log.error("configuration problem", extra={"fields": {"problem": str(problem)}})
+    if cluster is not None:
+        cluster.notices.judged(configuration.origins)
+        await cluster.settle()
 
 
 async def drain(plane: DataPlane, seconds: float, hurry: asyncio.Event) -> None:
@@ -178,7 +245,7 @@ async def drain(plane: DataPlane, seconds: float, hurry: asyncio.Event) -> None:
     plane.abort()
 
 
-async def _follow(store: FileStore, fleet: Fleet) -> None:
+async def _follow(store: Store, fleet: Fleet, cluster: Cluster | None) -> None:
     """Brings every change of the configuration into force, or says why not."""
     async for configuration in store.changes():
         fleet.apply(configuration)
@@ -186,6 +253,8 @@ async def _follow(store: FileStore, fleet: Fleet) -> None:
             log.error("configuration refused; the last good one stays", extra={"fields": {"problem": str(problem)}})
         if not configuration.problems:
             log.info("configuration in force", extra={"fields": {"endpoints": len(configuration.catalogue.endpoints)}})
+        if cluster is not None:
+            cluster.notices.judged(configuration.origins)
 
 
 def _limits(settings: Settings) -> ClientLimits:

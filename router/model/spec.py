@@ -189,7 +189,7 @@ class Version(Schema):
         """The size to keep; None where the autoscaler or the cluster's owner decides."""
         if self.target.urls is not None:
             return len(self.target.urls)
-        if self.autoscale.enabled:
+        if self.autoscale.enabled or self.target.deployment is not None:
             return None
         if self.autoscale.replicas is None and self.target.command is not None:
             return 1

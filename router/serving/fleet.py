@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 from autoscaler.loop import AutoscalerLoop
 from router.core.cors import CorsPolicy
@@ -20,22 +21,31 @@ from router.core.traffic import Split
 from router.model.rules import default_version, shares
 from router.model.spec import EndpointKey, ScoringEndpoint
 from router.serving.support import limitations
-from router.serving.version import LiveVersion, Surroundings
-from router.store.configuration import Configuration
+from router.serving.version import LiveVersion, Surroundings, VersionOwner
+from router.store.configuration import Configuration, Origin
 from router.store.keys import KeyPair
 from router.telemetry.counters import EndpointMetrics
 
 log = logging.getLogger("maitre.serving")
 
 
+class Source(NamedTuple):
+    """What a live endpoint was made from."""
+
+    endpoint: ScoringEndpoint
+    keys: KeyPair | None
+    directory: Path
+
+
 class LiveEndpoint:
     """One endpoint, live. `label` is its name in URLs and metrics."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, key: EndpointKey, label: str) -> None:
+        self.key = key
         self.label = label
         self.metrics = EndpointMetrics()
         self.versions: dict[str, LiveVersion] = {}
-        self.source: tuple[ScoringEndpoint, KeyPair | None, Path] | None = None
+        self.source: Source | None = None
         self.route: EndpointRoute | None = None
 
 
@@ -53,7 +63,10 @@ class Fleet:
         self._publish = publish
         self._default_namespace = default_namespace
         self._endpoints: dict[EndpointKey, LiveEndpoint] = {}
+        self._by_label: dict[str, LiveEndpoint] = {}
         self._problems: tuple[str, ...] = ()
+        self.origins: Mapping[EndpointKey, Origin] = {}
+        """Of the configuration in force: the resources that it was made from, also refused ones."""
         self._leaving: set[asyncio.Task[None]] = set()
         self.configured = False
 
@@ -62,12 +75,14 @@ class Fleet:
         catalogue = configuration.catalogue
         for key in [key for key in self._endpoints if key not in catalogue.endpoints]:
             gone = self._endpoints.pop(key)
+            del self._by_label[gone.label]
             for version in gone.versions.values():
                 self._let_go(version)
             log.info("endpoint removed", extra={"fields": {"endpoint": gone.label}})
         for key, endpoint in catalogue.endpoints.items():
             self._keep(endpoint, configuration.keys.get(key), catalogue.directories[key])
         self._problems = tuple(map(str, configuration.problems))
+        self.origins = configuration.origins
         self.configured = self.configured or bool(self._endpoints) or not configuration.problems
         self._publish(self._table())
 
@@ -84,9 +99,15 @@ class Fleet:
     def versions(self) -> tuple[LiveVersion, ...]:
         return tuple(version for endpoint in self._endpoints.values() for version in endpoint.versions.values())
 
+    def endpoint(self, key: EndpointKey) -> LiveEndpoint | None:
+        """By namespace and name; None for one that never was right."""
+        return self._endpoints.get(key)
+
     def version(self, key: tuple[str, str]) -> LiveVersion | None:
         """By endpoint label and version name."""
-        return next((version for version in self.versions() if version.key == key), None)
+        label, name = key
+        live = self._by_label.get(label)
+        return None if live is None else live.versions.get(name)
 
     def problems(self) -> tuple[str, ...]:
         """Those of the newest configuration, and of certificates, which may come and go without a new one."""
@@ -100,8 +121,9 @@ class Fleet:
     def _keep(self, endpoint: ScoringEndpoint, keys: KeyPair | None, directory: Path) -> None:
         live = self._endpoints.get(endpoint.key)
         if live is None:
-            live = self._endpoints[endpoint.key] = LiveEndpoint(self._label(endpoint.key))
-        source = (endpoint, keys, directory)
+            live = LiveEndpoint(endpoint.key, self._label(endpoint.key))
+            self._endpoints[live.key] = self._by_label[live.label] = live
+        source = Source(endpoint, keys, directory)
         if live.source == source:
             return
         for sentence in limitations(endpoint):
@@ -123,10 +145,12 @@ class Fleet:
                 kept[name].apply(version, directory, timing)
                 live.versions[name] = kept[name]
             else:
-                live.versions[name] = LiveVersion(live.label, version, directory, self._around, timing)
-            self._watch(live.versions[name])
+                owner = VersionOwner(live.key, live.label, self.watch)
+                live.versions[name] = LiveVersion(owner, version, directory, self._around, timing)
+            self.watch(live.versions[name])
 
-    def _watch(self, version: LiveVersion) -> None:
+    def watch(self, version: LiveVersion) -> None:
+        """Has the autoscaler look after it, once there is a size to begin with; called again when that changes."""
         if version.scalable and not self._autoscaler.watches(version.key):
             self._autoscaler.add(version, version)
         elif not version.scalable:
@@ -166,7 +190,7 @@ class Fleet:
             by_name[f"{name}.{namespace}"] = live.route
             if namespace == self._default_namespace:
                 by_name[name] = live.route
-            by_host |= dict.fromkeys(live.source[0].spec.hosts, live.route)
+            by_host |= dict.fromkeys(live.source.endpoint.spec.hosts, live.route)
         return RouteTable(by_name, by_host)
 
     def _label(self, key: EndpointKey) -> str:

@@ -3,7 +3,9 @@
     local processes    a new group starts beside the old one, which is drained when the first new replica is ready:
                        a command that does not work takes nothing away from a version that does
     fixed urls         the new list takes over at once; addresses in both stay on the roster
-    neither            no replicas; what needs a cluster says so in the log (`router.serving.support`)
+    pods               of the workload, as they become ready; the workload's size is the cluster's (`deployment`)
+
+A workload without a cluster has no replicas, which the log says (`router.serving.support`).
 
 Owned by one `LiveVersion`; runs on the event loop.
 """
@@ -15,6 +17,7 @@ import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from router.discovery.fixed import FixedReplicas
 from router.discovery.ports import Ports
@@ -24,15 +27,19 @@ from router.discovery.readiness import Prober
 from router.discovery.roster import ReplicaTls, Roster
 from router.discovery.warden import Warden
 from router.discovery.watchlist import Watchlist
-from router.model.spec import Target, UpstreamTls, Version
+from router.model.spec import DeploymentTarget, EndpointKey, Target, UpstreamTls, Version
+from router.serving.deployment import ClusterPremises, DeploymentReplicas, WorkloadOwner
+from router.serving.status import WorkloadView
 from router.store.certificates import Certificates, TlsTerms
 
 log = logging.getLogger("maitre.serving")
 
+NO_WORKLOAD: Final = WorkloadView()
+
 
 @dataclass(frozen=True, slots=True)
 class Premises:
-    """What all local replicas of this maitre share. `drain_s`: how long running requests may take when one ends."""
+    """What all replicas of this maitre share. `drain_s`: how long running requests may take when one ends."""
 
     warden: Warden
     ports: Ports
@@ -40,6 +47,8 @@ class Premises:
     watchlist: Watchlist
     certificates: Certificates
     drain_s: float
+    cluster: ClusterPremises | None = None
+    """None outside of one."""
 
 
 class _FirstReady:
@@ -63,32 +72,51 @@ class _FirstReady:
 class Replicas:
     """The replicas of one version, whatever they are."""
 
-    def __init__(self, label: str, roster: Roster, premises: Premises) -> None:
+    def __init__(
+        self, label: str, endpoint: EndpointKey, roster: Roster, premises: Premises, owner: WorkloadOwner
+    ) -> None:
         self._label = label
+        self._namespace = endpoint[0]
         self._roster = roster
         self._premises = premises
+        self._owner = owner
         self._version: Version | None = None
         self._directory = Path()
         self._processes: LocalProcesses | None = None
         self._old: list[LocalProcesses] = []
         self._tls: TlsTerms | None = None
         self._fixed = FixedReplicas(label=label, roster=roster, watchlist=premises.watchlist)
+        self._pods: DeploymentReplicas | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._size = 0
 
     @property
     def scalable(self) -> bool:
-        return self._processes is not None
+        return self._processes is not None or (self._pods is not None and self._pods.known)
+
+    @property
+    def in_cluster(self) -> bool:
+        return self._pods is not None
 
     @property
     def size(self) -> int:
         """Replicas wished."""
-        return self._size
+        return self._size if self._pods is None else self._pods.current()
 
-    def resize(self, replicas: int) -> None:
-        self._size = replicas
-        if self._processes is not None:
-            self._processes.resize(replicas)
+    def begin(self, replicas: int) -> None:
+        """A first size for what nobody scales. A workload in a cluster has one."""
+        if self._pods is None:
+            self._resize(replicas)
+
+    async def scale(self, replicas: int) -> None:
+        """Raises what `autoscaler.errors` has for it."""
+        if self._pods is None:
+            self._resize(replicas)
+        else:
+            await self._pods.scale(replicas)
+
+    def workload(self) -> WorkloadView:
+        return NO_WORKLOAD if self._pods is None else self._pods.view()
 
     def follow(self, version: Version, directory: Path) -> None:
         """Takes replicas from the target of `version` from now on; `directory` is that of its configuration file."""
@@ -107,14 +135,32 @@ class Replicas:
         else:
             self._retire_processes()
         self._fixed.follow(version.target.urls or (), version.readiness_path, tls)
+        self._follow_workload(version.target.deployment, tls)
 
     async def close(self, drain_s: float) -> None:
         """Drains and ends everything; returns when nothing is left."""
         self._fixed.follow((), "")
+        self._follow_workload(None, None)
         self._change_tls(None)
         groups = [*self._old, *([self._processes] if self._processes else [])]
         self._old, self._processes = [], None
         await asyncio.gather(*(group.close(drain_s) for group in groups), *self._tasks)
+
+    def _resize(self, replicas: int) -> None:
+        self._size = replicas
+        if self._processes is not None:
+            self._processes.resize(replicas)
+
+    def _follow_workload(self, target: DeploymentTarget | None, tls: ReplicaTls | None) -> None:
+        cluster = self._premises.cluster
+        if target is None or cluster is None:
+            if self._pods is not None:
+                self._pods.close()
+                self._pods = None
+            return
+        if self._pods is None:
+            self._pods = DeploymentReplicas(self._label, self._namespace, self._roster, cluster, self._owner)
+        self._pods.follow(target, tls)
 
     def _change_tls(self, wanted: UpstreamTls | None) -> TlsTerms | None:
         certificates, before = self._premises.certificates, self._tls

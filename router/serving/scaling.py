@@ -1,12 +1,15 @@
-"""What becomes of scaling decisions: a log line with the numbers, and a count. The autoscaler's `Recorder`."""
+"""What becomes of scaling decisions: a log line with the numbers, a count, and an Event where there is a cluster.
+
+The autoscaler's `Recorder`."""
 
 from __future__ import annotations
 
 import logging
 
-from autoscaler.policy import Decision
+from autoscaler.policy import Decision, Direction
 from autoscaler.ports import Key
 from router.serving.fleet import Fleet
+from router.serving.version import Tell
 
 log = logging.getLogger("maitre.scale")
 
@@ -14,8 +17,10 @@ log = logging.getLogger("maitre.scale")
 class ScaleRecorder:
     """Attach the fleet once both are made: each needs the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
         self._fleet: Fleet | None = None
+        self._failures: dict[Key, str] = {}
 
     def attach(self, fleet: Fleet) -> None:
         self._fleet = fleet
@@ -23,11 +28,33 @@ class ScaleRecorder:
     def decided(self, key: Key, decision: Decision) -> None:
         log.info("decision", extra={"fields": _fields(key, decision)})
         live = self._fleet.version(key) if self._fleet else None
+        self._failures.pop(key, None)
         if live is not None and not decision.dry_run:
             live.scale_events.applied(decision.current, decision.desired)
+            reason = "ScaledUp" if decision.direction is Direction.UP else "ScaledDown"
+            self._tell(live.owner.key, reason, _sentence(key, decision))
 
     def failed(self, key: Key, decision: Decision, error: Exception) -> None:
+        """Told once for each reason in a row: an attempt that fails is repeated until it succeeds."""
         log.error("scaling failed", extra={"fields": {**_fields(key, decision), "error": repr(error)}})
+        live = self._fleet.version(key) if self._fleet else None
+        if live is not None and self._failures.get(key) != str(error):
+            self._failures[key] = str(error)
+            message = (
+                f"version {live.version} stays at {decision.current} replicas instead of {decision.desired}: {error}"
+            )
+            self._tell(live.owner.key, "ScalingFailed", message, warning=True)
+
+
+def _sentence(key: Key, decision: Decision) -> str:
+    """The decision with the numbers that it rests on, for people."""
+    numbers = decision.numbers
+    return (
+        f"version {key[1]} from {decision.current} to {decision.desired} replicas ({decision.reason.value}): "
+        f"demand {numbers.demand:.4g} ({numbers.in_flight} in flight, {numbers.queued} queued, "
+        f"{numbers.arrivals_per_s:.4g} requests/s), highest need in the window {numbers.window_max}, "
+        f"{numbers.busy} of {numbers.ready} ready replicas busy"
+    )
 
 
 def _fields(key: Key, decision: Decision) -> dict[str, object]:

@@ -8,24 +8,39 @@ page's `VersionSource`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from autoscaler.policy import Observation, ScalingSettings
 from router.core.admission import Admission, Limits
 from router.core.routes import MirrorRoute, VersionRoute
-from router.model.spec import Version
+from router.model.spec import EndpointKey, Version
 from router.proxy.grants import Waiter, perform
 from router.proxy.upstream import Upstream
 from router.serving.replicas import Premises, Replicas
 from router.serving.seats import Seats
+from router.serving.status import WorkloadView
 from router.telemetry.counters import MirrorMetrics, ScaleEvents, VersionMetrics
 from router.telemetry.source import VersionLoad
 
+log = logging.getLogger("maitre.serving")
+
 LOOK_S: Final = 0.02
 """How often a version that is to go looks whether requests still wait for it."""
+
+
+class Tell(Protocol):
+    """Tells the owner of an endpoint what was found or done about one of its versions."""
+
+    def __call__(self, endpoint: EndpointKey, reason: str, message: str, *, warning: bool = False) -> None:
+        """`reason` is a word in CamelCase."""
+
+
+def tell_nobody(endpoint: EndpointKey, reason: str, message: str, *, warning: bool = False) -> None:
+    """Outside of a cluster the log is all there is, and it has been told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +52,25 @@ class Surroundings:
     premises: Premises
     load_rose: Callable[[str, str], None]
     dev_test: bool = False
+    tell: Tell = tell_nobody
+
+
+@dataclass(frozen=True, slots=True)
+class VersionOwner:
+    """The endpoint of a version. `sizable(version)`: whether it can be scaled has changed."""
+
+    key: EndpointKey
+    label: str
+    sizable: Callable[[LiveVersion], None]
 
 
 class LiveVersion:
     def __init__(
-        self, endpoint: str, version: Version, directory: Path, around: Surroundings, server_timing: bool = False
+        self, owner: VersionOwner, version: Version, directory: Path, around: Surroundings, server_timing: bool = False
     ) -> None:
-        self.endpoint = endpoint
+        self.endpoint = owner.label
         self.version = version.name
+        self.owner = owner
         self.spec = version
         self.metrics = VersionMetrics()
         self.mirror_metrics: MirrorMetrics | None = None
@@ -54,18 +80,18 @@ class LiveVersion:
         self._around = around
         self._admission: Admission[Waiter, Upstream] = Admission(_limits(version))
         self._seats = Seats(self._admission, around.loop, around.now)
-        self._replicas = Replicas(f"{endpoint}/{version.name}", self._seats, around.premises)
+        self._replicas = Replicas(f"{owner.label}/{version.name}", owner.key, self._seats, around.premises, self)
         self._settings = _scaling(version, around.dev_test)
         self.route = self._compile()
         self._take_replicas(directory)
         if around.dev_test:  # nothing scales then, so somebody has to start what is there to begin with
-            self._replicas.resize(self._settings.fixed_replicas or max(1, self._settings.min_replicas))
+            self._replicas.begin(self._settings.fixed_replicas or max(1, self._settings.min_replicas))
 
     def apply(self, version: Version, directory: Path, server_timing: bool) -> None:
         """Other settings from now on. A request that is under way keeps the time-outs it began with."""
         self._server_timing = server_timing
         self.spec = version
-        self._settings = _scaling(version, self._around.dev_test)
+        self._settings = self._scaling()
         self.route = self._compile()
         now = self._around.now()
         perform(self._admission.apply(_limits(version), now), now)
@@ -116,18 +142,49 @@ class LiveVersion:
             service_s=load.service_s,
             busy=admission.busy,
             ready=admission.total,
+            unschedulable=self._replicas.workload().unschedulable,
         )
 
     async def scale(self, replicas: int) -> None:
-        self._replicas.resize(replicas)
+        await self._replicas.scale(replicas)
 
     def current(self) -> int:
         return self._replicas.size
 
-    # -- for the metrics page ---------------------------------------------------------------------------------------
+    # -- for its replicas -------------------------------------------------------------------------------------------
+
+    def workload_changed(self) -> None:
+        """What is known of the workload is another than before."""
+        self._settings = self._scaling()
+        self._seats.start_on_demand(self._starts_on_demand)
+        self.owner.sizable(self)
+
+    def tell(self, reason: str, message: str, *, warning: bool = False) -> None:
+        """Something about the workload that its owner will want to know."""
+        fields = {"endpoint": self.endpoint, "version": self.version, "event": reason}
+        log.log(logging.WARNING if warning else logging.INFO, message, extra={"fields": fields})
+        self._around.tell(self.owner.key, reason, f"version {self.version}: {message}", warning=warning)
+
+    # -- for the metrics page and the status ------------------------------------------------------------------------
+
+    @property
+    def arrivals(self) -> int:
+        """Requests so far, the refused ones included."""
+        return self._admission.load.arrivals
+
+    def workload(self) -> WorkloadView:
+        """What hinders its workload in the cluster; nothing, where it has none there."""
+        return self._replicas.workload()
+
+    def mark(self) -> Hashable:
+        """Something cheap that is another when `load` or `workload` are."""
+        admission = self._admission
+        mark = (admission.load.activity, admission.busy, admission.total, self._replicas.size, self.traffic_percentile)
+        return mark, self._replicas.workload()
 
     def load(self) -> VersionLoad:
-        admission = self._admission
+        admission, in_cluster = self._admission, self._replicas.in_cluster
+        workload = self._replicas.workload()
         return VersionLoad(
             busy=admission.busy,
             total=admission.total,
@@ -137,6 +194,8 @@ class LiveVersion:
             desired=self._replicas.size if self.scalable else None,
             traffic_percentile=self.traffic_percentile,
             tunnels=admission.tunnels,
+            unschedulable=workload.unschedulable if in_cluster else None,
+            held_by_hpa=workload.hpa is not None if in_cluster else None,
         )
 
     def _compile(self) -> VersionRoute:
@@ -154,7 +213,15 @@ class LiveVersion:
 
     def _take_replicas(self, directory: Path) -> None:
         self._replicas.follow(self.spec, directory)
-        self._seats.start_on_demand(self.scalable and self._settings.enabled and not self._settings.dry_run)
+        self._seats.start_on_demand(self._starts_on_demand)
+
+    @property
+    def _starts_on_demand(self) -> bool:
+        settings = self._settings
+        return self.scalable and settings.enabled and not settings.dry_run and not settings.hands_off
+
+    def _scaling(self) -> ScalingSettings:
+        return _scaling(self.spec, self._around.dev_test, hands_off=self._replicas.workload().hpa is not None)
 
     def __repr__(self) -> str:
         return f"<LiveVersion {self.endpoint}/{self.version} {self._admission!r}>"
@@ -169,7 +236,7 @@ def _limits(version: Version) -> Limits:
     )
 
 
-def _scaling(version: Version, dev_test: bool) -> ScalingSettings:
+def _scaling(version: Version, dev_test: bool, hands_off: bool = False) -> ScalingSettings:
     autoscale = version.autoscale
     return ScalingSettings(
         enabled=autoscale.enabled,
@@ -181,4 +248,5 @@ def _scaling(version: Version, dev_test: bool) -> ScalingSettings:
         scale_down_window_s=autoscale.scale_down_window_seconds,
         fixed_replicas=version.fixed_replicas,
         dry_run=dev_test,
+        hands_off=hands_off,
     )

@@ -1,0 +1,147 @@
+"""What `serve --kubernetes` has beside the data plane: all that speaks to the API server, put together.
+
+    always         follows endpoints, Secrets, pods, workloads and HPAs; takes part in the election
+    while leading  scales, makes missing Secrets, writes status and Events
+
+Made by the composition root, which runs it. Without the API server everything that is known stays in force.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from lightkube.types import PatchType
+
+from router.coord.leader import Leader, identity_of
+from router.coord.lease import ClusterLease
+from router.discovery.pod import PodObject
+from router.discovery.pods import PodBoard
+from router.discovery.workloads import Workloads
+from router.kube.client import connect, connect_to_follow, find_cluster
+from router.kube.contact import Contact
+from router.kube.events import EventTeller
+from router.kube.reflector import Reflector
+from router.kube.resources import ScoringEndpoints
+from router.model.spec import EndpointKey
+from router.serving.deployment import ClusterPremises
+from router.serving.fleet import Fleet
+from router.serving.notices import Notices
+from router.serving.reporter import StatusReporter
+from router.serving.tenure import Tenure
+from router.serving.views import Views
+from router.settings import KubernetesSettings
+from router.store.key_maker import KeyMaker
+from router.store.resources import ResourceStore
+from router.telemetry.source import ClusterReading
+
+log = logging.getLogger("maitre.kube")
+
+LEASE: Final = "maitre"
+SETTLE_S: Final = 10.0
+"""How long a router that starts waits for the replicas of its endpoints to be known, before it says that it is ready."""
+
+
+class Cluster:
+    def __init__(self, settings: KubernetesSettings, now: Callable[[], float], *, dry_run: bool) -> None:
+        """In a dry run it only reads: it takes no part in the election. Raises ClusterUnknown."""
+        found = find_cluster()
+        self.namespace = settings.own_namespace or found.namespace
+        self._now = now
+        self._dry_run = dry_run
+        self._client = connect(found)
+        self._http = connect_to_follow(found)
+        self.contact = Contact(now)
+        self.store = ResourceStore(self._http, contact=self.contact, draw=random.random, namespaces=settings.namespaces)
+        lease = ClusterLease(self._client, self.namespace, LEASE)
+        self._tenure: Tenure | None = None
+        self.leader = Leader(lease, identity_of(settings.pod), self._lead)
+        self._teller = EventTeller(
+            self._client, settings.pod, leading=lambda: self.leader.leading, wall=_wall, draw=random.getrandbits
+        )
+        self.notices = Notices(self._teller.tell)
+        pods = PodBoard()
+        self._pod_reflectors = [self._reflector(PodObject, pods, each) for each in settings.namespaces or (None,)]
+        self._workloads = Workloads(
+            self._client,
+            self._http,
+            contact=self.contact,
+            namespaces=settings.namespaces,
+            may_write=lambda: self.leader.leading,
+            draw=random.random,
+        )
+        self.premises = ClusterPremises(pods, self._workloads, self._client)
+        self._terms = 0
+
+    async def run(self, fleet: Fleet, scale: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Until cancelled. `scale` is the autoscaler, which runs while this router leads."""
+        reporter = StatusReporter(Views(fleet, self.store.standing), self._patch_status, now=self._now, wall=_wall)
+        keys = KeyMaker(self._client, self.store, tell=self.notices.tell)
+        self._tenure = Tenure([scale, reporter.run, keys.run, self._teller.run])
+        works: Sequence[Coroutine[None, None, None]] = [
+            *(reflector.run() for reflector in (*self.store.reflectors, *self._pod_reflectors)),
+            self._workloads.run(),
+            self._tenure.run(),
+            *([] if self._dry_run else [self.leader.run()]),
+        ]
+        async with asyncio.TaskGroup() as tasks:
+            for work in works:
+                tasks.create_task(work)
+
+    async def settle(self) -> None:
+        """Until the pods of every workload are known, or SETTLE_S: not to answer 503 for what is there."""
+        try:
+            async with asyncio.timeout(SETTLE_S):
+                for reflector in self._pod_reflectors:
+                    await reflector.synced.wait()
+                await self._workloads.settled()
+        except TimeoutError:
+            log.warning("ready without knowing every workload", extra={"fields": {"waited_s": SETTLE_S}})
+
+    async def release(self) -> None:
+        """Lead no more, so that the next router need not wait."""
+        if self._tenure is not None:
+            self._tenure.changed(False)
+        await self.leader.release()
+
+    async def close(self) -> None:
+        """After `run` has ended."""
+        await self._client.aclose()
+        await self._http.aclose()
+
+    # -- for the health paths and the metrics page ------------------------------------------------------------------
+
+    def detail(self) -> Mapping[str, Any]:
+        connected = self.contact.connected()
+        return {
+            "connected": all(connected.values()),
+            "leading": self.leader.leading,
+            "problems": list(self.contact.problems()),
+        }
+
+    def reading(self) -> ClusterReading:
+        return ClusterReading(self.contact.connected(), self.leader.leading, self._terms, self._teller.dropped)
+
+    # -- within -----------------------------------------------------------------------------------------------------
+
+    def _lead(self, leading: bool) -> None:
+        self._terms += leading
+        if self._tenure is not None:
+            self._tenure.changed(leading)
+
+    async def _patch_status(self, key: EndpointKey, status: Mapping[str, Any]) -> None:
+        namespace, name = key
+        await self._client.patch(
+            ScoringEndpoints.Status, name, {"status": status}, namespace=namespace, patch_type=PatchType.MERGE
+        )
+
+    def _reflector(self, resource: type[Any], sink: Any, namespace: str | None) -> Reflector[Any]:
+        return Reflector(self._http, resource, sink, contact=self.contact, namespace=namespace, draw=random.random)
+
+
+def _wall() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,142 @@
+"""Writes the status of ScoringEndpoint resources, while this router leads.
+
+A change of condition, size or split is written when it is seen, LOOK_S later at most; how busy an endpoint is just now,
+every NUMBERS_S while it changes. So a thousand idle endpoints cost no request, and a look at them a few milliseconds.
+What stands in the resource is read from the watch, so a new leader writes nothing that stands there already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, Final, Protocol
+
+from lightkube import ApiError
+
+from router.kube.client import CALL_FAILED, explain
+from router.model.spec import EndpointKey
+from router.serving.status import EndpointView, settled, status
+
+log = logging.getLogger("maitre.serving")
+
+LOOK_S: Final = 0.5
+NUMBERS_S: Final = 15.0
+AT_ONCE: Final = 8
+"""Writes under way together."""
+PAUSE_S: Final = 5.0
+"""After the API server did not answer."""
+
+Patch = Callable[[EndpointKey, Mapping[str, Any]], Awaitable[object]]
+"""Writes the status of one resource; raises what `router.kube.client.CALL_FAILED` names."""
+
+
+class Board(Protocol):
+    """What is known of the resources, told by whoever serves them."""
+
+    def reported(self) -> Iterable[tuple[EndpointKey, str]]:
+        """Every resource, also refused ones, with its uid."""
+
+    def mark(self, key: EndpointKey) -> Hashable:
+        """Something cheap that changes when the view changes."""
+
+    def view(self, key: EndpointKey, now: float) -> EndpointView: ...
+
+    def standing(self, key: EndpointKey) -> Mapping[str, Any]:
+        """The status that stands in the resource; empty when there is none."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    uid: str
+    written: Mapping[str, Any]
+    mark: Hashable = None
+    numbers_due: float = 0.0
+    moving: bool = True
+    """Its numbers will change by time alone, or were not written yet."""
+
+
+class StatusReporter:
+    def __init__(
+        self,
+        board: Board,
+        patch: Patch,
+        *,
+        now: Callable[[], float],
+        wall: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """`now` is monotonic seconds, `wall` the time for the eyes of users."""
+        self._board = board
+        self._patch = patch
+        self._now = now
+        self._wall = wall
+        self._sleep = sleep
+        self._entries: dict[EndpointKey, _Entry] = {}
+
+    async def run(self) -> None:
+        """Until cancelled; what stood in the resources before is looked at anew."""
+        self._entries.clear()
+        while True:
+            answered = await self._write(self._changed())
+            await self._sleep(LOOK_S if answered else PAUSE_S)
+
+    def _changed(self) -> list[tuple[EndpointKey, _Entry, dict[str, Any]]]:
+        """What is to be written now."""
+        now, due = self._now(), []
+        known, self._entries = self._entries, {}
+        for key, uid in self._board.reported():
+            entry = known.get(key)
+            if entry is None or entry.uid != uid:
+                entry = _Entry(uid, self._board.standing(key))
+            self._entries[key] = entry
+            mark = self._board.mark(key)
+            if mark == entry.mark and not (entry.moving and now >= entry.numbers_due):
+                continue
+            entry.mark = mark
+            said = status(self._board.view(key, now), entry.written.get("conditions", ()), self._wall())
+            entry.moving = said["rps"] != "0.0" or said != entry.written
+            if _differ(said, entry.written) or (now >= entry.numbers_due and said != entry.written):
+                due.append((key, entry, said))
+        return due
+
+    async def _write(self, due: list[tuple[EndpointKey, _Entry, dict[str, Any]]]) -> bool:
+        """Whether the API server answers."""
+        waiting = iter(due)
+        answers: list[bool] = []
+
+        async def work() -> None:
+            for key, entry, said in waiting:
+                answers.append(await self._write_one(key, entry, said))
+                if not answers[-1]:
+                    return
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(min(AT_ONCE, len(due))):
+                tasks.create_task(work())
+        for _, entry, _ in waiting:  # not come to: the next look begins with them
+            entry.mark = None
+        return all(answers)
+
+    async def _write_one(self, key: EndpointKey, entry: _Entry, said: dict[str, Any]) -> bool:
+        try:
+            await self._patch(key, said)
+        except CALL_FAILED as error:
+            entry.mark = None
+            if isinstance(error, ApiError) and error.status.code == HTTPStatus.NOT_FOUND:
+                return True  # deleted just now
+            fields = {"endpoint": f"{key[0]}/{key[1]}", "error": explain(error)}
+            log.warning("a status was not written", extra={"fields": fields})
+            return False
+        entry.written, entry.numbers_due = said, self._now() + NUMBERS_S
+        entry.moving = said["rps"] != "0.0" or said["busy"] > 0
+        return True
+
+
+def _differ(said: dict[str, Any], written: Mapping[str, Any]) -> bool:
+    if not said.keys() <= written.keys():
+        return True
+    return settled(said) != settled(written)
