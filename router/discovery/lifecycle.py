@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from router.discovery.loss import loss
+
 
 class Phase(Enum):
     """Where a replica stands."""
@@ -56,7 +58,5 @@ def plan(standings: Iterable[Standing], wished: int) -> Plan:
     return Plan(start=0, end=tuple(standing.seat for standing in staying[:surplus]))
 
 
-def _loss(standing: Standing) -> tuple[bool, int, int]:
-    """What ending it loses, least first: nothing served yet, nothing running, little running; then the newest."""
-    ready = standing.phase is Phase.READY
-    return ready, standing.held if ready else 0, -standing.seat
+def _loss(standing: Standing) -> tuple[bool, int, float]:
+    return loss(standing.phase is Phase.READY, standing.held, born=standing.seat)

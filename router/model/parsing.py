@@ -1,11 +1,12 @@
 """From the text of a file to endpoints or to what is wrong with it, with lines.
 
 A file is taken whole or not at all: one problem anywhere, and it gives no endpoint. JSON needs no parser of its own,
-being YAML. Pure; called by `catalogue.py` and by whoever holds text.
+being YAML. Pure; called by `catalogue.py` and by whoever holds text; what is claimed, also by the store of resources.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -60,19 +61,19 @@ def parse(text: str, source: str) -> Parsed:
             only_keys = only_keys and is_keys(document)
             if interpreted.endpoint is not None:
                 endpoints.append(interpreted.endpoint)
-                claims += _located_claims(interpreted.endpoint, Place(document, source, line))
+                claims += located_claims(interpreted.endpoint, Place(document, source, line))
     except Fault as fault:
         only_keys = False
         problems.append(Problem(source, min(fault.line, last_line), dotted(fault.path), None, fault.message))
     if not endpoints and not problems:
         return refused(source, "there is no endpoint in it; to remove its endpoints, delete the file", line=1)
-    problems += _claimed_twice(source, claims)
+    problems += claimed_twice(source, claims)
     if problems:
         return Parsed(source, problems=tuple(problems), holds_keys=only_keys)
     return Parsed(source, tuple(endpoints), tuple(claims))
 
 
-def _located_claims(endpoint: ScoringEndpoint, place: Place) -> list[Claim]:
+def located_claims(endpoint: ScoringEndpoint, place: Place) -> list[Claim]:
     """The claims of an endpoint with the lines of the document that it was made of."""
     return [
         Claim(claim.what, dotted(claim.path, place.document), place.line_of(claim.path))
@@ -85,12 +86,14 @@ def refused(source: str, message: str, line: int | None = None) -> Parsed:
     return Parsed(source, problems=(Problem(source, line, "", None, message),))
 
 
-def _claimed_twice(source: str, claims: list[Claim]) -> list[Problem]:
+def claimed_twice(source: str, claims: Iterable[Claim]) -> list[Problem]:
+    """What two endpoints of one text claim, or two versions of one endpoint."""
     first: dict[str, Claim] = {}
-    problems = []
+    problems: list[Problem] = []
     for claim in claims:
         holder = first.setdefault(claim.what, claim)
         if holder is not claim:
-            message = f"{claim.what} is taken already, on line {holder.line}"
+            where = f"by {holder.key}" if holder.line is None else f"on line {holder.line}"
+            message = f"{claim.what} is taken already, {where}"
             problems.append(Problem(source, claim.line, claim.key, None, message))
     return problems

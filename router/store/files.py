@@ -24,6 +24,7 @@ from router.model.problems import Problem
 from router.model.spec import EndpointKey
 from router.store.configuration import Configuration
 from router.store.keys import KeyFiles, KeyPair
+from router.store.settling import settle
 from router.store.stamps import Stamp, stamp
 
 STEP_MS: Final = 50
@@ -88,12 +89,12 @@ class FileStore:
         self._seen = self._stamps()
         files, problems = self._read()
         in_force, conflicts = self._settle(files)
-        catalogue, remaining = combine(in_force.values())  # a taken-back edit may still want what another got meanwhile
+        catalogue, _ = combine(in_force.values())
         self._good = in_force
         catalogue = self._catalogue = _with_known(catalogue, self._catalogue)
         pairs, key_problems = self._read_keys(catalogue)
         self._seen |= {file: seen for file in self._key_files if (seen := stamp(file)) is not None}
-        return Configuration(catalogue, pairs, (*problems, *conflicts, *remaining, *key_problems))
+        return Configuration(catalogue, pairs, (*problems, *conflicts, *key_problems))
 
     def _read(self) -> tuple[dict[Path, ConfigFile], list[Problem]]:
         """The files as they are now, wrong ones replaced by their last good content, and all that is wrong."""
@@ -122,19 +123,12 @@ class FileStore:
         return before if before is not None and seen is not None and before[0] == seen else (seen, read_file(path))
 
     def _settle(self, files: dict[Path, ConfigFile]) -> tuple[dict[Path, ConfigFile], list[Problem]]:
-        """Takes back edits that claim what another file has: those in force come first, then the changed, in order."""
-        settled: dict[Path, ConfigFile] = {}
-        holders: dict[str, ConfigFile] = {}
+        """Takes back edits that claim what another file has."""
+        settled = settle(files, self._good, claims=_claims, order=lambda file: file.path)
         problems: list[Problem] = []
-        for path, file in sorted(files.items(), key=lambda item: (self._good.get(item[0]) is not item[1], item[0])):
-            rivals = {rival.path: rival for claim in file.parsed.claims if (rival := holders.get(claim.what))}
-            if rivals:
-                problems += _between(file, rivals.values())
-            chosen = self._good.get(path) if rivals else file
-            if chosen is not None:
-                settled[path] = chosen
-                holders |= {claim.what: chosen for claim in chosen.parsed.claims}
-        return settled, problems
+        for path, rivals in settled.refused.items():
+            problems += _between(files[path], (settled.in_force[rival] for rival in rivals))
+        return settled.in_force, problems
 
     def _read_keys(self, catalogue: Catalogue) -> tuple[dict[EndpointKey, KeyPair], list[Problem]]:
         pairs: dict[EndpointKey, KeyPair] = {}
@@ -158,6 +152,10 @@ class FileStore:
                 pairs[key] = pair
         self._pairs = pairs
         return pairs, problems
+
+
+def _claims(file: ConfigFile) -> Iterable[str]:
+    return (claim.what for claim in file.parsed.claims)
 
 
 def _between(file: ConfigFile, rivals: Iterable[ConfigFile]) -> list[Problem]:

@@ -3,7 +3,8 @@
 A made file has mode 0600 and appears whole or not at all. Keys have 32 bytes of entropy. Their text is never logged,
 nor part of a `repr` or a problem.
 
-Called by `router.store.files`, off the event loop.
+`KeyFiles` is called by `router.store.files`, off the event loop. What a pair is, and which keys are good enough, holds
+for keys from wherever they come.
 """
 
 from __future__ import annotations
@@ -36,6 +37,18 @@ class KeyPair:
 
 def new_pair() -> KeyPair:
     return KeyPair(secrets.token_urlsafe(32), secrets.token_urlsafe(32))
+
+
+def pair_from(content: Mapping[str, Any], source: str) -> KeyPair | Problem:
+    """The pair in a mapping with primaryKey and secondaryKey, or the first thing that is wrong with it."""
+    for name in ("primaryKey", "secondaryKey"):
+        value = content.get(name)
+        if not isinstance(value, str) or len(value) < MIN_LENGTH or not (value.isascii() and value.isprintable()):
+            message = f"must be text of at least {MIN_LENGTH} printable ASCII characters"
+            return Problem(source, None, name, None, message)
+        if " " in value:
+            return Problem(source, None, name, None, "must not contain spaces")
+    return KeyPair(content["primaryKey"], content["secondaryKey"])
 
 
 class KeyFiles:
@@ -85,14 +98,8 @@ def _read(path: Path) -> KeyPair | Problem:
         return _problem(path, "is not YAML or JSON")  # without the parser's message: it quotes the file
     if not isinstance(content, Mapping):
         return _problem(path, "must be a mapping with primaryKey and secondaryKey")
-    for name in ("primaryKey", "secondaryKey"):
-        value = content.get(name)
-        if not isinstance(value, str) or len(value) < MIN_LENGTH or not (value.isascii() and value.isprintable()):
-            return _problem(path, f"must be text of at least {MIN_LENGTH} printable ASCII characters", name)
-        if " " in value:
-            return _problem(path, "must not contain spaces", name)
-    return KeyPair(content["primaryKey"], content["secondaryKey"])
+    return pair_from(content, str(path))
 
 
-def _problem(path: Path, message: str, key: str = "") -> Problem:
-    return Problem(str(path), None, key, None, message)
+def _problem(path: Path, message: str) -> Problem:
+    return Problem(str(path), None, "", None, message)
