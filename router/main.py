@@ -19,7 +19,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from autoscaler.loop import AutoscalerLoop
 from router import __version__
@@ -40,11 +40,11 @@ from router.proxy.listener import Listener, bind
 from router.proxy.plane import DataPlane
 from router.proxy.tls_listener import TlsListener
 from router.serving.access import access_recorder
-from router.serving.cluster import Cluster
 from router.serving.fleet import Fleet
 from router.serving.replicas import Premises
 from router.serving.scaling import ScaleRecorder
-from router.serving.version import Surroundings, tell_nobody
+from router.serving.telling import tell_nobody
+from router.serving.version import Surroundings
 from router.settings import Settings, TlsSettings
 from router.store.certificates import Certificates, Kept
 from router.store.configuration import Configuration
@@ -55,6 +55,9 @@ from router.telemetry.access_log import AccessLog
 from router.telemetry.exposition import Exposition
 from router.telemetry.log_file import LogFile
 from router.telemetry.source import Clients
+
+if TYPE_CHECKING:
+    from router.serving.cluster import Cluster
 
 log = logging.getLogger("maitre")
 
@@ -103,7 +106,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
     async with AsyncExitStack() as last:
         certificates = Certificates()
         served = _served(settings.tls, certificates)
-        cluster = _cluster(settings, now, last)
+        cluster = _cluster(settings, loop, now, last)
         store, configuration = await _configuration(settings, cluster)
 
         data_socket = bind(settings.host, settings.port)
@@ -201,10 +204,15 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
     log.info("stopped")
 
 
-def _cluster(settings: Settings, now: Callable[[], float], last: AsyncExitStack) -> Cluster | None:
+def _cluster(
+    settings: Settings, loop: asyncio.AbstractEventLoop, now: Callable[[], float], last: AsyncExitStack
+) -> Cluster | None:
     if settings.kubernetes is None:
         return None
-    cluster = Cluster(settings.kubernetes, now, dry_run=settings.dev_test)
+    # the client's imports cost a quarter of a second that a router of files should not pay
+    from router.serving.cluster import Cluster  # noqa: PLC0415
+
+    cluster = Cluster(settings.kubernetes, loop, now, dry_run=settings.dev_test)
     last.push_async_callback(cluster.close)
     return cluster
 

@@ -19,6 +19,7 @@ from lightkube.types import PatchType
 
 from router.coord.leader import Leader, identity_of
 from router.coord.lease import ClusterLease
+from router.discovery.marks import Marker
 from router.discovery.pod import PodObject
 from router.discovery.pods import PodBoard
 from router.discovery.workloads import Workloads
@@ -43,11 +44,13 @@ log = logging.getLogger("maitre.kube")
 
 LEASE: Final = "maitre"
 SETTLE_S: Final = 10.0
-"""How long a router that starts waits for the replicas of its endpoints to be known, before it says that it is ready."""
+"""How long a router that starts waits to know the replicas of its endpoints, before it says that it is ready."""
 
 
 class Cluster:
-    def __init__(self, settings: KubernetesSettings, now: Callable[[], float], *, dry_run: bool) -> None:
+    def __init__(
+        self, settings: KubernetesSettings, loop: asyncio.AbstractEventLoop, now: Callable[[], float], *, dry_run: bool
+    ) -> None:
         """In a dry run it only reads: it takes no part in the election. Raises ClusterUnknown."""
         found = find_cluster()
         self.namespace = settings.own_namespace or found.namespace
@@ -57,12 +60,8 @@ class Cluster:
         self._http = connect_to_follow(found)
         self.contact = Contact(now)
         self.store = ResourceStore(self._http, contact=self.contact, draw=random.random, namespaces=settings.namespaces)
-        lease = ClusterLease(self._client, self.namespace, LEASE)
         self._tenure: Tenure | None = None
-        self.leader = Leader(lease, identity_of(settings.pod), self._lead)
-        self._teller = EventTeller(
-            self._client, settings.pod, leading=lambda: self.leader.leading, wall=_wall, draw=random.getrandbits
-        )
+        self._teller = EventTeller(self._client, settings.pod, leading=self._leads, wall=_wall, draw=random.getrandbits)
         self.notices = Notices(self._teller.tell)
         pods = PodBoard()
         self._pod_reflectors = [self._reflector(PodObject, pods, each) for each in settings.namespaces or (None,)]
@@ -71,15 +70,20 @@ class Cluster:
             self._http,
             contact=self.contact,
             namespaces=settings.namespaces,
-            may_write=lambda: self.leader.leading,
+            may_write=self._leads,
             draw=random.random,
         )
-        self.premises = ClusterPremises(pods, self._workloads, self._client)
+        identity = identity_of(settings.pod)
+        self.leader = Leader(ClusterLease(self._client, self.namespace, LEASE), identity, self._lead)
+        marker = Marker(self._client, leading=self._leads, wall=_wall, name=identity)
+        self.premises = ClusterPremises(loop, pods, self._workloads, marker)
         self._terms = 0
 
     async def run(self, fleet: Fleet, scale: Callable[[], Coroutine[None, None, None]]) -> None:
         """Until cancelled. `scale` is the autoscaler, which runs while this router leads."""
-        reporter = StatusReporter(Views(fleet, self.store.standing), self._patch_status, now=self._now, wall=_wall)
+        reporter = StatusReporter(
+            Views(fleet, self.store.standing), self._patch_status, tell=self.notices.tell, now=self._now, wall=_wall
+        )
         keys = KeyMaker(self._client, self.store, tell=self.notices.tell)
         self._tenure = Tenure([scale, reporter.run, keys.run, self._teller.run])
         works: Sequence[Coroutine[None, None, None]] = [
@@ -127,6 +131,9 @@ class Cluster:
         return ClusterReading(self.contact.connected(), self.leader.leading, self._terms, self._teller.dropped)
 
     # -- within -----------------------------------------------------------------------------------------------------
+
+    def _leads(self) -> bool:
+        return self.leader.leading
 
     def _lead(self, leading: bool) -> None:
         self._terms += leading

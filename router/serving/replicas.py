@@ -28,8 +28,8 @@ from router.discovery.roster import ReplicaTls, Roster
 from router.discovery.warden import Warden
 from router.discovery.watchlist import Watchlist
 from router.model.spec import DeploymentTarget, EndpointKey, Target, UpstreamTls, Version
-from router.serving.deployment import ClusterPremises, DeploymentReplicas, WorkloadOwner
 from router.serving.status import WorkloadView
+from router.serving.workload import ClusterPort, WorkloadOwner, WorkloadReplicas
 from router.store.certificates import Certificates, TlsTerms
 
 log = logging.getLogger("maitre.serving")
@@ -47,7 +47,7 @@ class Premises:
     watchlist: Watchlist
     certificates: Certificates
     drain_s: float
-    cluster: ClusterPremises | None = None
+    cluster: ClusterPort | None = None
     """None outside of one."""
 
 
@@ -86,7 +86,7 @@ class Replicas:
         self._old: list[LocalProcesses] = []
         self._tls: TlsTerms | None = None
         self._fixed = FixedReplicas(label=label, roster=roster, watchlist=premises.watchlist)
-        self._pods: DeploymentReplicas | None = None
+        self._pods: WorkloadReplicas | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._size = 0
 
@@ -155,11 +155,11 @@ class Replicas:
         cluster = self._premises.cluster
         if target is None or cluster is None:
             if self._pods is not None:
-                self._pods.close()
+                self._start(self._pods.close(), "pods")
                 self._pods = None
             return
         if self._pods is None:
-            self._pods = DeploymentReplicas(self._label, self._namespace, self._roster, cluster, self._owner)
+            self._pods = cluster.replicas(self._label, self._namespace, self._roster, self._owner)
         self._pods.follow(target, tls)
 
     def _change_tls(self, wanted: UpstreamTls | None) -> TlsTerms | None:

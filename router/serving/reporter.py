@@ -1,4 +1,4 @@
-"""Writes the status of ScoringEndpoint resources, while this router leads.
+"""Writes the status of ScoringEndpoint resources, while this router leads, and tells of each condition that turns.
 
 A change of condition, size or split is written when it is seen, LOOK_S later at most; how busy an endpoint is just now,
 every NUMBERS_S while it changes. So a thousand idle endpoints cost no request, and a look at them a few milliseconds.
@@ -19,7 +19,9 @@ from lightkube import ApiError
 
 from router.kube.client import CALL_FAILED, explain
 from router.model.spec import EndpointKey
+from router.serving.conditions import turns
 from router.serving.status import EndpointView, settled, status
+from router.serving.telling import Tell
 
 log = logging.getLogger("maitre.serving")
 
@@ -65,6 +67,7 @@ class StatusReporter:
         board: Board,
         patch: Patch,
         *,
+        tell: Tell,
         now: Callable[[], float],
         wall: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -72,6 +75,7 @@ class StatusReporter:
         """`now` is monotonic seconds, `wall` the time for the eyes of users."""
         self._board = board
         self._patch = patch
+        self._tell = tell
         self._now = now
         self._wall = wall
         self._sleep = sleep
@@ -131,6 +135,8 @@ class StatusReporter:
             fields = {"endpoint": f"{key[0]}/{key[1]}", "error": explain(error)}
             log.warning("a status was not written", extra={"fields": fields})
             return False
+        for turn in turns(entry.written.get("conditions", ()), said["conditions"]):
+            self._tell(key, turn.reason, turn.message, warning=turn.warning)
         entry.written, entry.numbers_due = said, self._now() + NUMBERS_S
         entry.moving = said["rps"] != "0.0" or said["busy"] > 0
         return True

@@ -9,7 +9,7 @@ import logging
 from autoscaler.policy import Decision, Direction
 from autoscaler.ports import Key
 from router.serving.fleet import Fleet
-from router.serving.version import Tell
+from router.serving.telling import Tell
 
 log = logging.getLogger("maitre.scale")
 

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from autoscaler.policy import Observation, ScalingSettings
 from router.core.admission import Admission, Limits
@@ -23,6 +23,7 @@ from router.proxy.upstream import Upstream
 from router.serving.replicas import Premises, Replicas
 from router.serving.seats import Seats
 from router.serving.status import WorkloadView
+from router.serving.telling import Tell, tell_nobody
 from router.telemetry.counters import MirrorMetrics, ScaleEvents, VersionMetrics
 from router.telemetry.source import VersionLoad
 
@@ -30,17 +31,6 @@ log = logging.getLogger("maitre.serving")
 
 LOOK_S: Final = 0.02
 """How often a version that is to go looks whether requests still wait for it."""
-
-
-class Tell(Protocol):
-    """Tells the owner of an endpoint what was found or done about one of its versions."""
-
-    def __call__(self, endpoint: EndpointKey, reason: str, message: str, *, warning: bool = False) -> None:
-        """`reason` is a word in CamelCase."""
-
-
-def tell_nobody(endpoint: EndpointKey, reason: str, message: str, *, warning: bool = False) -> None:
-    """Outside of a cluster the log is all there is, and it has been told."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What the status of resources is made from: live endpoints and the origins of the configuration, as plain views.
 
-`Views` implements the reporter's `Board` over the fleet. Read on the event loop; nothing here waits or changes anything.
+`Views` implements the reporter's `Board` over the fleet. Read on the event loop; nothing waits, nothing is changed.
 """
 
 from __future__ import annotations
