@@ -2,7 +2,8 @@
 
 What it promises (contract, section 6), in the order in which the rules bind:
 
-1. A fixed size is kept, whatever the load. Switched off: the size stays as it is found.
+1. Hands off, because something else scales the workload: the size stays as it is found. Likewise switched off. A fixed
+   size is kept, whatever the load.
 2. Old or missing data: hold. Only a size below the minimum is corrected then; nothing is ever taken away blindly.
 3. Up at once, in one step, to `ceil(demand / (slots × target utilization))` within minimum and maximum.
 4. Down only to the highest size wanted in the last `scale_down_window_s`, and not at all before one such window has
@@ -11,6 +12,9 @@ What it promises (contract, section 6), in the order in which the rules bind:
 5. Above the maximum: down to it at once, window or not. A size gets there only by a changed setting or a foreign
    hand; the maximum is what the owner is willing to pay for, and waiting a minute would not make obeying it any
    safer.
+6. Over all of them: while replicas cannot be scheduled, nothing is raised, not even to the minimum or to a fixed size.
+   More of what has no room would have none either. What is wished is remembered as if there were room, so that raising
+   goes on at once when there is; going down is as always, and takes away those without room first.
 
 Demand is what is there (in flight + queued + retrying), and never less than what Little's law says was offered:
 arrivals per second × mean service time. The second matters when requests are refused: they are not there to be
@@ -18,7 +22,7 @@ counted any more.
 
 No clock, no randomness, no I/O; states are values, the one passed in stays as it was. The loop calls it, and tests
 replay it. Invariants: `min <= desired <= max` when scaling by demand; never below a size wanted within the window;
-monotone in demand.
+monotone in demand. Rules 1 and 6 leave the first of them to whoever has set the size that is found.
 """
 
 from __future__ import annotations
@@ -62,6 +66,8 @@ class ScalingSettings:
     """A size to keep instead of scaling by demand; with `enabled` off and None, the size is left alone."""
     dry_run: bool = False
     """Decide and count, but never scale (`serve --dev-test`)."""
+    hands_off: bool = False
+    """Something else scales the workload (an HPA), or nobody can: leave the size alone, whatever else is set."""
 
     def __post_init__(self) -> None:
         require_whole("min replicas", self.min_replicas, 0, None)
@@ -98,6 +104,8 @@ class Observation:
     busy: int = 0
     """Replicas that hold at least one request."""
     ready: int = 0
+    unschedulable: int = 0
+    """Replicas that the cluster has no room for."""
     current: int = 0
     """The size asked for so far, or found."""
 
@@ -129,6 +137,10 @@ class Reason(StrEnum):
     """Data is old or missing: hold."""
     FIXED = "fixed"
     DISABLED = "disabled"
+    HANDS_OFF = "hands_off"
+    """Something else scales the workload."""
+    CLUSTER_FULL = "cluster_full"
+    """More is wanted, but there are replicas already that cannot be scheduled."""
 
 
 class Numbers(NamedTuple):
@@ -151,6 +163,7 @@ class Numbers(NamedTuple):
     ready: int = 0
     age_s: float | None = None
     """Age of the observation."""
+    unschedulable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +234,8 @@ def decide(
     window = state.wanted.add(now, wanted, settings.scale_down_window_s)
     if choice is None:
         choice = _by_demand(settings, window, current, numbers.needed, now)
+    if numbers.unschedulable and choice.desired > current:
+        choice = choice._replace(desired=current, reason=Reason.CLUSTER_FULL)
 
     decision = Decision(
         at=now,
@@ -237,8 +252,11 @@ def decide(
 def _without_demand(settings: ScalingSettings, current: int, age_s: float | None) -> _Choice | None:
     """The choice where load has no say; None where it has.
 
-    Holding on stale data counts as wanting what is there, so the window starts anew when data comes back.
+    Holding on stale data counts as wanting what is there, so the window starts anew when data comes back; and when
+    hands may be on again.
     """
+    if settings.hands_off:
+        return _Choice(current, current, Reason.HANDS_OFF)
     if settings.fixed_replicas is not None:
         return _Choice(settings.fixed_replicas, settings.fixed_replicas, Reason.FIXED)
     if not settings.enabled:
@@ -302,6 +320,7 @@ def _measure(settings: ScalingSettings, load: LoadWindow, seen: Observation, now
         busy=seen.busy,
         ready=seen.ready,
         age_s=now - seen.at,
+        unschedulable=seen.unschedulable,
     )
 
 
@@ -324,6 +343,6 @@ def _is_settled(
     """Whether time alone changes nothing: the size is what is wanted now, and no rate is left to decay."""
     if choice.desired != choice.wanted or (choice.desired != current and not settings.dry_run):
         return False
-    if choice.reason in (Reason.FIXED, Reason.DISABLED):
+    if choice.reason in (Reason.FIXED, Reason.DISABLED, Reason.HANDS_OFF):
         return True
     return not _is_stale(settings, age_s) and load.rate(LOAD_HISTORY_S) == 0

@@ -28,7 +28,6 @@ from lightkube.core.decoders import decode_list, decode_object, decode_status, d
 from lightkube.core.resource import Resource, api_info
 
 from router.kube.client import CALL_FAILED, explain
-from router.kube.contact import Contact
 
 log = logging.getLogger("maitre.kube")
 
@@ -58,6 +57,14 @@ class Sink(Protocol[T_contra]):
         """It is gone; this is what it was."""
 
 
+class Witness(Protocol):
+    """Who is told whether the API server can be asked: `contact.Contact`."""
+
+    def made(self, subject: str) -> None: ...
+    def lost(self, subject: str, reason: str) -> None: ...
+    def ended(self, subject: str) -> None: ...
+
+
 class _Gone(Exception):
     """The place from which to watch is no longer there."""
 
@@ -71,7 +78,7 @@ class Reflector(Generic[T]):
         resource: type[T],
         sink: Sink[T],
         *,
-        contact: Contact,
+        contact: Witness,
         namespace: str | None = None,
         fields: str | None = None,
         labels: str | None = None,

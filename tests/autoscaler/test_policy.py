@@ -396,6 +396,7 @@ def test_a_decision_describes_itself():
         "busy": 1,
         "ready": 1,
         "age_s": 0.0,
+        "unschedulable": 0,
     }
 
 
