@@ -8,7 +8,7 @@ PEERS  := $(VENV)/.peers
 # a copy of the tree with the hot path compiled, so that tests and benchmarks can be run on both
 COMPILED := .compiled
 
-.PHONY: help demo test test-compiled test-long check peers bench fuzz format clean
+.PHONY: help demo test test-compiled test-long check crd peers bench fuzz format clean
 
 help:
 	@echo "make demo       set up, then the router at work on a real model"
@@ -16,6 +16,7 @@ help:
 	@echo "make test-long  the tests that take minutes"
 	@echo "make test-compiled  the hot path's tests with the hot path compiled"
 	@echo "make check      style, types, import rules"
+	@echo "make crd        the definition of the Kubernetes resource, anew from the schema"
 	@echo "make fuzz       a million mutated messages, the router beside h11"
 	@echo "make bench      cost per request beside nginx, HAProxy and Envoy, in 8 minutes"
 
@@ -51,6 +52,9 @@ check: $(SETUP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+crd: $(SETUP)
+	$(BIN)/python -m router crd > deploy/base/crd.yaml.new && mv deploy/base/crd.yaml.new deploy/base/crd.yaml
 
 fuzz: $(SETUP)
 	$(BIN)/python -m tests.http.fuzz --cases 1000000 --processes 2

@@ -6,6 +6,7 @@ import typer
 
 from router import __version__
 from router.cli.check import check
+from router.cli.crd import crd
 from router.cli.replicas import replicas
 from router.cli.serve import serve
 
@@ -35,6 +36,7 @@ def _options(
 app.command()(serve)
 app.command()(check)
 app.command()(replicas)
+app.command()(crd)
 
 
 def main() -> None:

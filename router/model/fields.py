@@ -13,6 +13,7 @@ from typing import Annotated, Final
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
+from pydantic.config import JsonDict
 
 PORT_PLACEHOLDER: Final = "{port}"
 """Stands in a command where the port goes that the router picks for the replica."""
@@ -22,6 +23,8 @@ MAX_PERCENT_DECIMALS: Final = 6
 
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
 _MAX_MS = 86_400_000
+_UNIQUE: JsonDict = {"uniqueItems": True}
+"""What `_distinct` sees to, for the JSON schema."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +187,7 @@ ReplicaUrl = Annotated[
 
 ReplicaUrls = Annotated[
     tuple[ReplicaUrl, ...],
-    Field(strict=False, min_length=1, max_length=1000),
+    Field(strict=False, min_length=1, max_length=1000, json_schema_extra=_UNIQUE),
     AfterValidator(_distinct),
     Allowed("a list of 1 to 1000 URLs"),
 ]
@@ -198,14 +201,14 @@ KeySetUrl = Annotated[
 
 Hosts = Annotated[
     tuple[Host, ...],
-    Field(strict=False, max_length=100),
+    Field(strict=False, max_length=100, json_schema_extra=_UNIQUE),
     AfterValidator(_distinct),
     Allowed("a list of at most 100 host names"),
 ]
 
 Origins = Annotated[
     tuple[Origin, ...],
-    Field(strict=False, min_length=1, max_length=100),
+    Field(strict=False, min_length=1, max_length=100, json_schema_extra=_UNIQUE),
     AfterValidator(_distinct),
     Allowed("a list of 1 to 100 origins"),
 ]

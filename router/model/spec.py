@@ -69,9 +69,10 @@ class Auth(Schema):
     mode: Literal["key", "token", "none"] = "key"
     """`none`: everybody."""
     keys_file: fields.FilePath | None = None
-    """With primaryKey and secondaryKey, relative to this file; absent: made, and kept in the state directory."""
+    """With primaryKey and secondaryKey, relative to this file; absent: made, and kept in the state directory.
+    Not in a cluster."""
     secret_name: fields.ObjectName | None = None
-    """In Kubernetes: the Secret with primaryKey and secondaryKey; made if absent."""
+    """In a cluster: the Secret with primaryKey and secondaryKey; absent: `<endpoint>-keys`; made if there is none."""
     token: OutsideIssuer | None = None
     """Absent with mode token: the router issues its own."""
 
@@ -101,7 +102,7 @@ class DeploymentTarget(Schema):
 
 
 class UpstreamTls(Schema):
-    """How the router speaks TLS to replicas. Paths are relative to the file of the configuration."""
+    """How the router speaks TLS to replicas."""
 
     ca_file: fields.FilePath | None = None
     """PEM; absent: the authorities that the system trusts."""
@@ -117,11 +118,13 @@ class Target(Schema):
 
     deployment: DeploymentTarget | None = None
     command: fields.Command | None = None
-    """Local processes, one per replica, in the directory of this file; {port} becomes the port to listen on."""
+    """Local processes, one per replica, in the directory of this file; {port} becomes the port to listen on.
+    Not in a cluster."""
     urls: fields.ReplicaUrls | None = None
     """Fixed replicas, never scaled: scheme, host and port of each."""
     tls: UpstreamTls | None = None
-    """Absent: TLS only to https:// urls. Present, even empty: TLS to every replica."""
+    """Absent: TLS only to https:// urls. Present, even empty: TLS to every replica. Files are looked up beside the file
+    of the configuration; in a cluster, below /etc/maitre/tls."""
 
 
 class Autoscale(Schema):

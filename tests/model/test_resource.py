@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
 
-from router.model.interpreting import endpoint_from
+from router.model.crd import crd
+from router.model.interpreting import endpoint_from, interpret
 from router.model.problems import Problem
 from router.model.resource import interpret_resource, secret_name
+from tests.fakes import documents
+from tests.fakes.schema import stored as defaulted
 
 WORKLOAD = {"deployment": {"name": "digits-blue", "port": 5001}}
 SOURCE = "scoringendpoint models/digits"
+SCHEMA = crd()["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
 
 
 def document(target: dict[str, Any], **spec: Any) -> dict[str, Any]:
@@ -50,6 +55,22 @@ def test_what_the_api_server_adds_is_no_part_of_the_endpoint() -> None:
     written = document(WORKLOAD)
     written["metadata"]["annotations"] = {"owner": "me"}
     assert interpret_resource(stored(written)).endpoint == endpoint_from(written, "a file")
+
+
+@given(documents.LAWFUL_SPECS)
+def test_what_a_file_means_a_resource_means_with_all_defaults_written_out(spec: dict[str, Any]) -> None:
+    written = documents.document(spec)
+    resource = documents.document(defaulted(spec, SCHEMA))
+    assert interpret_resource(stored(resource)).endpoint == endpoint_from(
+        {**written, "metadata": {**written["metadata"], "annotations": {"owner": "me"}}}, "a file"
+    )
+
+
+@given(documents.SPECS)
+def test_what_a_file_may_not_say_a_resource_may_not_say_either(spec: dict[str, Any]) -> None:
+    resource = documents.document(defaulted(spec, SCHEMA))
+    if interpret(documents.document(spec), "a file").endpoint is None:
+        assert interpret_resource(resource).endpoint is None
 
 
 def test_the_resource_is_left_as_it_is() -> None:
