@@ -19,7 +19,7 @@ from router.model.parsing import Claim, claimed_twice, located_claims
 from router.model.problems import Problem
 from router.model.resource import interpret_resource, source_of
 from router.model.spec import EndpointKey, ScoringEndpoint
-from router.store.settling import settle
+from router.store.settling import Settling
 
 Resource = Mapping[str, Any]
 """As JSON has it."""
@@ -56,7 +56,11 @@ class Endpoints:
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
         self._newest: dict[EndpointKey, Judged] = {}
-        self._in_force: dict[EndpointKey, Judged] = {}
+        self._settling: Settling[EndpointKey, Judged] = Settling(claims=_claims, order=_seniority)
+        self._wishes: dict[EndpointKey, Judged] = {}
+        """What is right by itself and not in force."""
+        self._rivals: dict[EndpointKey, tuple[EndpointKey, ...]] = {}
+        self._unsettled: set[EndpointKey] = set()
 
     # -- the sink -----------------------------------------------------------------------------------------------------
 
@@ -74,7 +78,12 @@ class Endpoints:
             return
         if before is not None and before.uid != metadata["uid"]:
             self._forget(key)
-        self._newest[key] = _with_known(judge(object), self._in_force.get(key))
+        newest = self._newest[key] = _with_known(judge(object), self._settling.in_force.get(key))
+        if newest.endpoint is not None:
+            self._wishes[key] = newest
+        else:
+            self._wishes.pop(key, None)
+        self._unsettled.add(key)
         self._changed()
 
     def remove(self, object: Resource) -> None:
@@ -83,24 +92,33 @@ class Endpoints:
 
     def _forget(self, key: EndpointKey) -> None:
         del self._newest[key]
-        self._in_force.pop(key, None)
+        self._wishes.pop(key, None)
+        self._settling.remove(key)
+        self._unsettled.add(key)
         self._changed()
 
     # -- what is in force ---------------------------------------------------------------------------------------------
 
-    def settle(self) -> Iterable[tuple[EndpointKey, Standing]]:
-        """Brings into force what can be, and says of each resource where it stands."""
-        good = {key: newest for key, newest in self._newest.items() if newest.endpoint is not None}
-        settled = settle(self._in_force | good, self._in_force, claims=_claims, order=_seniority)
-        self._in_force = settled.in_force
-        for key, newest in self._newest.items():
-            rivals = settled.refused.get(key, ())
-            conflicts = _conflicts(newest, [self._in_force[rival] for rival in rivals]) if rivals else ()
-            in_force = judged.endpoint if (judged := self._in_force.get(key)) is not None else None
-            yield key, Standing(newest, in_force, newest.problems or conflicts, bool(conflicts))
+    def settle(self) -> set[EndpointKey]:
+        """Brings into force what can be; returns whose standing may have changed."""
+        touched = self._unsettled | self._wishes.keys()
+        self._rivals = self._settling.settle(self._wishes)
+        self._wishes = {key: self._wishes[key] for key in self._rivals}
+        self._unsettled = set()
+        return touched
+
+    def standing(self, key: EndpointKey) -> Standing | None:
+        """As it was settled last; None where there is no such resource."""
+        newest = self._newest.get(key)
+        if newest is None:
+            return None
+        in_force = self._settling.in_force
+        conflicts = _conflicts(newest, [in_force[rival] for rival in self._rivals.get(key, ())])
+        endpoint = in_force[key].endpoint if key in in_force else None
+        return Standing(newest, endpoint, newest.problems or conflicts, bool(conflicts))
 
     def __repr__(self) -> str:
-        return f"<Endpoints resources={len(self._newest)} in_force={len(self._in_force)}>"
+        return f"<Endpoints resources={len(self._newest)} in_force={len(self._settling.in_force)}>"
 
 
 def judge(resource: Resource) -> Judged:

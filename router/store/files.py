@@ -11,7 +11,7 @@ Reading happens in a thread (10,000 endpoints take seconds to parse, and request
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -24,7 +24,7 @@ from router.model.problems import Problem
 from router.model.spec import EndpointKey
 from router.store.configuration import Configuration
 from router.store.keys import KeyFiles, KeyPair
-from router.store.settling import settle
+from router.store.settling import Settling
 from router.store.stamps import Stamp, stamp
 
 STEP_MS: Final = 50
@@ -42,7 +42,7 @@ class FileStore:
     def __init__(self, path: Path, keys: KeyFiles) -> None:
         self._path = path
         self._keys = keys
-        self._good: dict[Path, ConfigFile] = {}
+        self._settling: Settling[Path, ConfigFile] = Settling(claims=_claims, order=lambda file: file.path)
         self._pairs: dict[EndpointKey, KeyPair] = {}
         self._key_files: set[Path] = set()
         self._catalogue = Catalogue()
@@ -72,6 +72,11 @@ class FileStore:
                 if self._directories() != watched:
                     break  # a key file in another directory came in or went out
 
+    @property
+    def _good(self) -> Mapping[Path, ConfigFile]:
+        """The content of each file that is in force."""
+        return self._settling.in_force
+
     def _directories(self) -> set[Path]:
         """What to watch: directories, since editors and ConfigMaps replace files instead of writing them."""
         own = self._path if self._path.is_dir() else self._path.absolute().parent
@@ -88,9 +93,8 @@ class FileStore:
     def _load(self) -> Configuration:
         self._seen = self._stamps()
         files, problems = self._read()
-        in_force, conflicts = self._settle(files)
-        catalogue, _ = combine(in_force.values())
-        self._good = in_force
+        conflicts = self._settle(files)
+        catalogue, _ = combine(self._good.values())
         catalogue = self._catalogue = _with_known(catalogue, self._catalogue)
         pairs, key_problems = self._read_keys(catalogue)
         self._seen |= {file: seen for file in self._key_files if (seen := stamp(file)) is not None}
@@ -122,13 +126,17 @@ class FileStore:
         before = self._readings.get(path)
         return before if before is not None and seen is not None and before[0] == seen else (seen, read_file(path))
 
-    def _settle(self, files: dict[Path, ConfigFile]) -> tuple[dict[Path, ConfigFile], list[Problem]]:
-        """Takes back edits that claim what another file has."""
-        settled = settle(files, self._good, claims=_claims, order=lambda file: file.path)
+    def _settle(self, files: dict[Path, ConfigFile]) -> list[Problem]:
+        """Brings into force what can be, and tells what claims that which another file has."""
+        for path in [path for path in self._good if path not in files]:
+            self._settling.remove(path)
+        refused = self._settling.settle(
+            {path: file for path, file in files.items() if self._good.get(path) is not file}
+        )
         problems: list[Problem] = []
-        for path, rivals in settled.refused.items():
-            problems += _between(files[path], (settled.in_force[rival] for rival in rivals))
-        return settled.in_force, problems
+        for path, rivals in refused.items():
+            problems += _between(files[path], (self._good[rival] for rival in rivals))
+        return problems
 
     def _read_keys(self, catalogue: Catalogue) -> tuple[dict[EndpointKey, KeyPair], list[Problem]]:
         pairs: dict[EndpointKey, KeyPair] = {}

@@ -6,8 +6,9 @@ A Secret that is wrong or gone leaves the pair that the same resource (the same 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from router.model.problems import Problem
 from router.model.resource import secret_name
@@ -16,8 +17,7 @@ from router.store.keys import KeyPair
 from router.store.secrets import SecretKey, Secrets
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """The resource of an endpoint."""
 
     key: EndpointKey
@@ -46,46 +46,36 @@ class KeysInForce:
 
     def __init__(self, secrets: Secrets) -> None:
         self._secrets = secrets
-        self._named: dict[SecretKey, list[Owner]] = {}
+        self._named: dict[SecretKey, set[Owner]] = {}
+        self._names: dict[Owner, SecretKey] = {}
         self._pairs: dict[Owner, KeyPair] = {}
+        self._lacking: set[SecretKey] = set()
         self._refusals: dict[SecretKey, str] = {}
 
-    def look_up(self, endpoints: Mapping[Owner, ScoringEndpoint]) -> dict[EndpointKey, Held]:
-        """For these endpoints, which are all that are in force. Those without keys have no part in it."""
-        self._named = {}
-        held: dict[Owner, Held] = {}
-        for owner, endpoint in endpoints.items():
-            if endpoint.spec.auth.mode == "key":
-                key = (endpoint.namespace, secret_name(endpoint))
-                self._named.setdefault(key, []).append(owner)
-                held[owner] = self._held(owner, key)
-        self._pairs = {owner: each.pair for owner, each in held.items() if each.pair is not None}
-        self._refusals = {key: reason for key, reason in self._refusals.items() if key in self._named}
-        return {owner.key: each for owner, each in held.items()}
+    def look_up(self, owner: Owner, endpoint: ScoringEndpoint) -> Held:
+        """The keys of an endpoint, as its Secret is now; to be asked again when either changes."""
+        if endpoint.spec.auth.mode != "key":
+            self.forget(owner)
+            return Held(None)
+        key = (endpoint.namespace, secret_name(endpoint))
+        self._name(owner, key)
+        held = self._held(owner, key)
+        if held.pair is not None:
+            self._pairs[owner] = held.pair
+        return held
 
-    def _held(self, owner: Owner, key: SecretKey) -> Held:
-        match self._secrets.pair(key):
-            case KeyPair() as pair:
-                return Held(pair)
-            case Problem() as problem:
-                return Held(self._pairs.get(owner), problem)
-            case None:
-                return Held(self._pairs.get(owner), self._missing(owner, key), missing=True)
+    def forget(self, owner: Owner) -> None:
+        """It has no keys any more."""
+        self._name(owner, None)
+        self._pairs.pop(owner, None)
 
-    def _missing(self, owner: Owner, key: SecretKey) -> Problem:
-        message = f"there is no Secret {key[1]} in namespace {key[0]}"
-        if (reason := self._refusals.get(key)) is not None:
-            message += f", and it cannot be made: {reason}"
-        return Problem(f"scoringendpoint {'/'.join(owner.key)}", None, "spec.auth.secretName", None, message)
-
-    def names(self, key: SecretKey) -> bool:
-        """Whether an endpoint names that Secret."""
-        return key in self._named
+    def owners(self, key: SecretKey) -> frozenset[Owner]:
+        """Who names that Secret."""
+        return frozenset(self._named.get(key, ()))
 
     def missing(self) -> Iterator[MissingSecret]:
-        for key, owners in self._named.items():
-            if self._secrets.pair(key) is None:
-                yield MissingSecret(key, tuple(owners))
+        for key in sorted(self._lacking):
+            yield MissingSecret(key, tuple(sorted(self._named[key])))
 
     def refused(self, key: SecretKey, reason: str | None) -> bool:
         """Why a missing Secret could not be made (None: it could); returns whether that is news."""
@@ -93,3 +83,33 @@ class KeysInForce:
         if reason is not None and key in self._named:
             self._refusals[key] = reason
         return before != self._refusals.get(key)
+
+    def _name(self, owner: Owner, key: SecretKey | None) -> None:
+        before = self._names.pop(owner, None)
+        if before is not None and before != key:
+            self._named[before].discard(owner)
+            if not self._named[before]:
+                del self._named[before]
+                self._lacking.discard(before)
+                self._refusals.pop(before, None)
+        if key is not None:
+            self._names[owner] = key
+            self._named.setdefault(key, set()).add(owner)
+
+    def _held(self, owner: Owner, key: SecretKey) -> Held:
+        found = self._secrets.pair(key)
+        if found is None:
+            self._lacking.add(key)
+            return Held(self._pairs.get(owner), self._missing(owner, key), missing=True)
+        self._lacking.discard(key)
+        self._refusals.pop(key, None)
+        return Held(self._pairs.get(owner), found) if isinstance(found, Problem) else Held(found)
+
+    def _missing(self, owner: Owner, key: SecretKey) -> Problem:
+        message = f"there is no Secret {key[1]} in namespace {key[0]}"
+        if (reason := self._refusals.get(key)) is not None:
+            message += f", and it cannot be made: {reason}"
+        return Problem(f"scoringendpoint {'/'.join(owner.key)}", None, "spec.auth.secretName", None, message)
+
+    def __repr__(self) -> str:
+        return f"<KeysInForce endpoints={len(self._names)} missing={len(self._lacking)}>"

@@ -11,9 +11,7 @@ Everything happens on the event loop. One owner: `router.main`, which runs the r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from pathlib import Path
-from types import MappingProxyType
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 import httpx2
@@ -21,10 +19,8 @@ import httpx2
 from router.kube.contact import Contact
 from router.kube.reflector import Reflector
 from router.kube.resources import WITH_KEYS, KeySecret, ScoringEndpoints
-from router.model.catalogue import Catalogue
-from router.model.problems import Problem
-from router.model.resource import TLS_DIRECTORY
 from router.model.spec import EndpointKey
+from router.store.composition import Composition
 from router.store.configuration import Configuration, Origin
 from router.store.endpoints import Endpoints, Standing
 from router.store.keys_in_force import Held, KeysInForce, MissingSecret, Owner
@@ -32,8 +28,6 @@ from router.store.secrets import SecretKey, Secrets
 
 GATHER_S: Final = 0.02
 """How long a burst of events is gathered: a rotated key is to be in force within a tenth of a second."""
-
-_DIRECTORY: Final = Path(TLS_DIRECTORY)
 
 
 class ResourceStore:
@@ -51,7 +45,8 @@ class ResourceStore:
         """`http` is that of `connect_to_follow`; `draw` gives numbers in [0, 1)."""
         self._sleep = sleep
         self._touched = asyncio.Event()
-        self._given = Configuration()
+        self._composition = Composition()
+        self._stale: set[EndpointKey] = set()
         self.endpoints = Endpoints(self._touched.set)
         self.secrets = Secrets(self._secret_changed)
         self._keys = KeysInForce(self.secrets)
@@ -71,8 +66,8 @@ class ResourceStore:
         for reflector in self.reflectors:
             await reflector.synced.wait()
         self._touched.clear()
-        self._given = self._compose()
-        return self._given
+        self._settle()
+        return self._composition.configuration()
 
     async def changes(self) -> AsyncIterator[Configuration]:
         """The configuration whenever it is another one, until cancelled."""
@@ -80,55 +75,52 @@ class ResourceStore:
             await self._touched.wait()
             await self._sleep(GATHER_S)
             self._touched.clear()
-            before, self._given = self._given, self._compose()
-            if self._given != before:
-                yield self._given
+            if self._settle():
+                yield self._composition.configuration()
 
     def missing_secrets(self) -> tuple[MissingSecret, ...]:
-        """Those that the configuration which was given last names, and that are not there now."""
+        """Those that the configuration which was given last names."""
         return tuple(self._keys.missing())
 
     def could_not_make(self, key: SecretKey, reason: str | None) -> None:
         """Why a missing Secret is still missing, as a problem of its endpoints. None: it has been made."""
         if self._keys.refused(key, reason):
-            self._touched.set()
+            self._secret_changed(key)
 
     def _secret_changed(self, key: SecretKey) -> None:
-        if self._keys.names(key):
+        if owners := self._keys.owners(key):
+            self._stale.update(owner.key for owner in owners)
             self._touched.set()
 
-    def _compose(self) -> Configuration:
-        standings = dict(self.endpoints.settle())
-        owners = {key: Owner(key, standing.newest.uid) for key, standing in standings.items()}
-        endpoints = {key: each for key, standing in standings.items() if (each := standing.in_force) is not None}
-        held = self._keys.look_up({owners[key]: endpoint for key, endpoint in endpoints.items()})
-        origins = {key: _origin(standing, held.get(key)) for key, standing in standings.items()}
-        return Configuration(
-            Catalogue(MappingProxyType(endpoints), MappingProxyType(dict.fromkeys(endpoints, _DIRECTORY))),
-            {key: each.pair for key, each in held.items() if each.pair is not None},
-            tuple(_problems(origins)),
-            origins,
-        )
+    def _settle(self) -> bool:
+        """Brings what changed into the composition; returns whether it is another one now."""
+        stale, self._stale = self._stale | self.endpoints.settle(), set()
+        changes = [self._renew(key) for key in stale]
+        return any(changes)
+
+    def _renew(self, key: EndpointKey) -> bool:
+        standing = self.endpoints.standing(key)
+        uid = standing.newest.uid if standing is not None else None
+        before = self._composition.origin(key)
+        if before is not None and before.uid != uid:
+            self._keys.forget(Owner(key, before.uid))
+        if standing is None:
+            return self._composition.remove(key)
+        owner, endpoint = Owner(key, standing.newest.uid), standing.in_force
+        held = self._keys.look_up(owner, endpoint) if endpoint is not None else Held(None)
+        return self._composition.place(key, endpoint, held.pair, _origin(standing, held))
 
     def __repr__(self) -> str:
-        return f"<ResourceStore {self.endpoints} {self.secrets}>"
+        return f"<ResourceStore {self.endpoints} {self.secrets} {self._keys}>"
 
 
-def _origin(standing: Standing, held: Held | None) -> Origin:
+def _origin(standing: Standing, held: Held) -> Origin:
     return Origin(
         uid=standing.newest.uid,
         generation=standing.newest.generation,
         problems=standing.problems,
-        key_problem=held.problem if held is not None else None,
+        key_problem=held.problem,
         accepted=not standing.problems,
         conflict=standing.conflict,
-        keys_missing=held is not None and held.missing,
+        keys_missing=held.missing,
     )
-
-
-def _problems(origins: Mapping[EndpointKey, Origin]) -> Iterator[Problem]:
-    """In the order of names, whatever came first."""
-    for key in sorted(key for key, origin in origins.items() if origin.problems or origin.key_problem):
-        yield from origins[key].problems
-        if (problem := origins[key].key_problem) is not None:
-            yield problem

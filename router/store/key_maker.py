@@ -1,0 +1,161 @@
+"""The leader's part in keys: makes the Secrets that endpoints name and that are not there, owned by those endpoints.
+
+What the user or another leader makes first stands (409). What the API server refuses (RBAC, a quota) is told once, as
+a problem of the endpoints, and tried again with growing pauses. `want` is told what is missing after each
+configuration, and when the leadership changes; nothing is made while not leading. A value that was made is kept
+nowhere: it comes back as an event of the Secret, like everybody else's.
+
+`Plan` decides, `KeyMaker` performs. Made and run by `router.main`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from lightkube import ApiError, AsyncClient
+from lightkube.models.meta_v1 import ObjectMeta, OwnerReference
+from lightkube.resources.core_v1 import Secret
+
+from router.kube.client import CALL_FAILED, explain
+from router.model.spec import API_VERSION, KIND
+from router.store.keys import KeyPair, new_pair
+from router.store.keys_in_force import MissingSecret, Owner
+from router.store.secrets import SecretKey
+
+log = logging.getLogger("maitre.store")
+
+AT_ONCE: Final = 8
+"""Calls under way: a thousand endpoints at the first start are no burst for the API server."""
+FIRST_PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 60.0
+ECHO_S: Final = 15.0
+"""A Secret that was made comes back as an event within this time, or it is made again."""
+
+
+@dataclass(slots=True)
+class _Try:
+    missing: MissingSecret
+    due: float = float("-inf")
+    pause_s: float = FIRST_PAUSE_S
+
+
+class Plan:
+    """What is to be made, and when. `now` is monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._tries: dict[SecretKey, _Try] = {}
+
+    def want(self, missing: Iterable[MissingSecret]) -> None:
+        """These are all. Those that were wanted before go on where they were."""
+        before = self._tries
+        self._tries = {each.key: before.get(each.key) or _Try(each) for each in missing}
+        for each in missing:
+            self._tries[each.key].missing = each
+
+    def due(self, now: float) -> list[MissingSecret]:
+        return [each.missing for each in self._tries.values() if each.due <= now]
+
+    def wait_s(self, now: float) -> float | None:
+        """Until the next is due; None: nothing is wanted."""
+        return min((max(0.0, each.due - now) for each in self._tries.values()), default=None)
+
+    def made(self, key: SecretKey, now: float) -> None:
+        if (each := self._tries.get(key)) is not None:
+            each.due, each.pause_s = now + ECHO_S, FIRST_PAUSE_S
+
+    def failed(self, key: SecretKey, now: float, u: float) -> None:
+        """`u` is uniform in [0, 1): half of the pause is chance."""
+        if (each := self._tries.get(key)) is not None:
+            each.due = now + each.pause_s * (1 + u) / 2
+            each.pause_s = min(2 * each.pause_s, LONGEST_PAUSE_S)
+
+    def __repr__(self) -> str:
+        return f"<Plan wanted={len(self._tries)}>"
+
+
+class KeyMaker:
+    def __init__(
+        self,
+        client: AsyncClient,
+        *,
+        leading: Callable[[], bool],
+        tell: Callable[[SecretKey, str | None], None],
+        now: Callable[[], float],
+        draw: Callable[[], float],
+        wait: Callable[[Awaitable[object], float | None], Awaitable[object]] = asyncio.wait_for,
+    ) -> None:
+        """`tell` is `ResourceStore.could_not_make`; `wait` raises TimeoutError when its time is over."""
+        self._client = client
+        self._leading = leading
+        self._tell = tell
+        self._now = now
+        self._draw = draw
+        self._wait = wait
+        self._plan = Plan()
+        self._woken = asyncio.Event()
+        self._slots = asyncio.Semaphore(AT_ONCE)
+
+    def want(self, missing: Iterable[MissingSecret]) -> None:
+        """What is missing now; also the call that wakes a new leader."""
+        self._plan.want(tuple(missing))
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            self._woken.clear()
+            if self._leading():
+                async with asyncio.TaskGroup() as group:
+                    for missing in self._plan.due(self._now()):
+                        group.create_task(self._make(missing))
+            try:
+                wait_s = self._plan.wait_s(self._now()) if self._leading() else None
+                await self._wait(self._woken.wait(), wait_s)
+            except TimeoutError:
+                pass  # one of those that failed is due
+
+    async def _make(self, missing: MissingSecret) -> None:
+        async with self._slots:
+            if not self._leading():
+                return
+            try:
+                await self._client.create(secret_of(missing, new_pair()))
+                log.info("keys made", extra={"fields": {"secret": "/".join(missing.key)}})
+            except CALL_FAILED as error:
+                if not (isinstance(error, ApiError) and error.status.code == HTTPStatus.CONFLICT):
+                    self._plan.failed(missing.key, self._now(), self._draw())
+                    self._tell(missing.key, explain(error))
+                    return
+            self._plan.made(missing.key, self._now())
+            self._tell(missing.key, None)
+
+
+def secret_of(missing: MissingSecret, pair: KeyPair) -> Secret:
+    """The object to create. It goes with the last of its owners, and keeps none of them from going."""
+    namespace, name = missing.key
+    return Secret(
+        metadata=ObjectMeta(
+            name=name,
+            namespace=namespace,
+            labels={"app.kubernetes.io/managed-by": "maitre"},
+            ownerReferences=[_reference(owner) for owner in missing.owners],
+        ),
+        type="Opaque",
+        data={"primaryKey": _base64(pair.primary), "secondaryKey": _base64(pair.secondary)},
+    )
+
+
+def _reference(owner: Owner) -> OwnerReference:
+    return OwnerReference(
+        apiVersion=API_VERSION, kind=KIND, name=owner.key[1], uid=owner.uid, blockOwnerDeletion=False, controller=False
+    )
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
