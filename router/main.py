@@ -138,7 +138,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
                     watchlist,
                     certificates,
                     settings.drain_seconds,
-                    None if cluster is None else cluster.premises,
+                    cluster,
                 ),
                 load_rose=lambda endpoint, version: autoscaler.trigger((endpoint, version)),
                 dev_test=settings.dev_test,
@@ -237,8 +237,8 @@ async def _begin(store: Store, configuration: Configuration | None, fleet: Fleet
     for problem in configuration.problems:
         log.error("configuration problem", extra={"fields": {"problem": str(problem)}})
     if cluster is not None:
-        cluster.notices.judged(configuration.origins)
-        await cluster.settle()
+        cluster.configured(configuration)
+        await cluster.settle(fleet)
 
 
 async def drain(plane: DataPlane, seconds: float, hurry: asyncio.Event) -> None:
@@ -262,7 +262,7 @@ async def _follow(store: Store, fleet: Fleet, cluster: Cluster | None) -> None:
         if not configuration.problems:
             log.info("configuration in force", extra={"fields": {"endpoints": len(configuration.catalogue.endpoints)}})
         if cluster is not None:
-            cluster.notices.judged(configuration.origins)
+            cluster.configured(configuration)
 
 
 def _limits(settings: Settings) -> ClientLimits:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from router.coord.lease import ClusterLease
 from router.discovery.marks import Marker
 from router.discovery.pod import PodObject
 from router.discovery.pods import PodBoard
+from router.discovery.roster import Roster
 from router.discovery.workloads import Workloads
 from router.kube.client import connect, connect_to_follow, find_cluster
 from router.kube.contact import Contact
@@ -29,13 +30,15 @@ from router.kube.events import EventTeller
 from router.kube.reflector import Reflector
 from router.kube.resources import ScoringEndpoints
 from router.model.spec import EndpointKey
-from router.serving.deployment import ClusterPremises
+from router.serving.deployment import ClusterPremises, DeploymentReplicas
 from router.serving.fleet import Fleet
 from router.serving.notices import Notices
 from router.serving.reporter import StatusReporter
-from router.serving.tenure import Tenure
+from router.serving.tenure import Tenure, Work
 from router.serving.views import Views
+from router.serving.workload import WorkloadOwner
 from router.settings import KubernetesSettings
+from router.store.configuration import Configuration
 from router.store.key_maker import KeyMaker
 from router.store.resources import ResourceStore
 from router.telemetry.source import ClusterReading
@@ -43,66 +46,85 @@ from router.telemetry.source import ClusterReading
 log = logging.getLogger("maitre.kube")
 
 LEASE: Final = "maitre"
+LOOK_S: Final = 0.02
 SETTLE_S: Final = 10.0
 """How long a router that starts waits to know the replicas of its endpoints, before it says that it is ready."""
 
 
 class Cluster:
+    """Implements `ClusterPort` for the versions."""
+
     def __init__(
         self, settings: KubernetesSettings, loop: asyncio.AbstractEventLoop, now: Callable[[], float], *, dry_run: bool
     ) -> None:
         """In a dry run it only reads: it takes no part in the election. Raises ClusterUnknown."""
         found = find_cluster()
         self.namespace = settings.own_namespace or found.namespace
+        self._scopes = settings.namespaces or (None,)
+        self._loop = loop
         self._now = now
         self._dry_run = dry_run
         self._client = connect(found)
         self._http = connect_to_follow(found)
         self.contact = Contact(now)
         self.store = ResourceStore(self._http, contact=self.contact, draw=random.random, namespaces=settings.namespaces)
-        self._tenure: Tenure | None = None
-        self._teller = EventTeller(self._client, settings.pod, leading=self._leads, wall=_wall, draw=random.getrandbits)
-        self.notices = Notices(self._teller.tell)
-        pods = PodBoard()
-        self._pod_reflectors = [self._reflector(PodObject, pods, each) for each in settings.namespaces or (None,)]
-        self._workloads = Workloads(
-            self._client,
-            self._http,
-            contact=self.contact,
-            namespaces=settings.namespaces,
-            may_write=self._leads,
-            draw=random.random,
-        )
         identity = identity_of(settings.pod)
         self.leader = Leader(ClusterLease(self._client, self.namespace, LEASE), identity, self._lead)
-        marker = Marker(self._client, leading=self._leads, wall=_wall, name=identity)
-        self.premises = ClusterPremises(loop, pods, self._workloads, marker)
+        self._teller = EventTeller(self._client, settings.pod, leading=self._leads, wall=_wall, draw=random.getrandbits)
+        self.notices = Notices(self._teller.tell)
+        self._keys = KeyMaker(
+            self._client, leading=self._leads, tell=self.store.could_not_make, now=now, draw=random.random
+        )
+        self._marker = Marker(self._client, leading=self._leads, wall=_wall, name=identity)
+        self._pods = PodBoard()
+        self._pod_reflectors = [
+            Reflector(self._http, PodObject, self._pods, contact=self.contact, namespace=scope, draw=random.random)
+            for scope in self._scopes
+        ]
+        self._workloads: Workloads | None = None
+        self._tenure: Tenure | None = None
         self._terms = 0
 
-    async def run(self, fleet: Fleet, scale: Callable[[], Coroutine[None, None, None]]) -> None:
+    async def run(self, fleet: Fleet, scale: Work) -> None:
         """Until cancelled. `scale` is the autoscaler, which runs while this router leads."""
-        reporter = StatusReporter(
-            Views(fleet, self.store.standing), self._patch_status, tell=self.notices.tell, now=self._now, wall=_wall
-        )
-        keys = KeyMaker(self._client, self.store, tell=self.notices.tell)
-        self._tenure = Tenure([scale, reporter.run, keys.run, self._teller.run])
-        works: Sequence[Coroutine[None, None, None]] = [
-            *(reflector.run() for reflector in (*self.store.reflectors, *self._pod_reflectors)),
-            self._workloads.run(),
-            self._tenure.run(),
-            *([] if self._dry_run else [self.leader.run()]),
-        ]
+        views = Views(fleet, self.store.endpoints.status)
+        reporter = StatusReporter(views, self._patch_status, tell=self.notices.tell, now=self._now, wall=_wall)
+        self._tenure = Tenure([scale, reporter.run, self._keys.run, self._teller.run])
         async with asyncio.TaskGroup() as tasks:
-            for work in works:
-                tasks.create_task(work)
+            self._workloads = Workloads(
+                self._client,
+                self._http,
+                tasks=tasks,
+                contact=self.contact,
+                all_namespaces=self._scopes == (None,),
+                may_write=self._leads,
+                draw=random.random,
+            )
+            for reflector in (*self.store.reflectors, *self._pod_reflectors):
+                tasks.create_task(reflector.run(), name=repr(reflector))
+            tasks.create_task(self._tenure.run(), name="terms")
+            if not self._dry_run:
+                tasks.create_task(self.leader.run(), name="leader")
 
-    async def settle(self) -> None:
+    def replicas(self, label: str, namespace: str, roster: Roster, owner: WorkloadOwner) -> DeploymentReplicas:
+        assert self._workloads is not None  # noqa: S101  a configuration comes from what `run` follows
+        premises = ClusterPremises(self._loop, self._pods, self._workloads, self._marker)
+        return DeploymentReplicas(label, namespace, roster, premises, owner)
+
+    def configured(self, configuration: Configuration) -> None:
+        """It is in force."""
+        self.notices.judged(configuration.origins)
+        self._keys.want(self.store.missing_secrets())
+
+    async def settle(self, fleet: Fleet) -> None:
         """Until the pods of every workload are known, or SETTLE_S: not to answer 503 for what is there."""
         try:
             async with asyncio.timeout(SETTLE_S):
                 for reflector in self._pod_reflectors:
                     await reflector.synced.wait()
-                await self._workloads.settled()
+                # looked at now and then: once in the life of a router
+                while not all(version.settled for version in fleet.versions()):  # noqa: ASYNC110
+                    await asyncio.sleep(LOOK_S)
         except TimeoutError:
             log.warning("ready without knowing every workload", extra={"fields": {"waited_s": SETTLE_S}})
 
@@ -137,6 +159,7 @@ class Cluster:
 
     def _lead(self, leading: bool) -> None:
         self._terms += leading
+        self._keys.want(self.store.missing_secrets())
         if self._tenure is not None:
             self._tenure.changed(leading)
 
@@ -145,9 +168,6 @@ class Cluster:
         await self._client.patch(
             ScoringEndpoints.Status, name, {"status": status}, namespace=namespace, patch_type=PatchType.MERGE
         )
-
-    def _reflector(self, resource: type[Any], sink: Any, namespace: str | None) -> Reflector[Any]:
-        return Reflector(self._http, resource, sink, contact=self.contact, namespace=namespace, draw=random.random)
 
 
 def _wall() -> datetime:

@@ -27,15 +27,12 @@ log = logging.getLogger("maitre.serving")
 
 @dataclass(frozen=True, slots=True)
 class ClusterPremises:
-    """What all versions in a cluster share. Implements `ClusterPort`."""
+    """What all versions in a cluster share."""
 
     loop: asyncio.AbstractEventLoop
     pods: PodBoard
     workloads: Workloads
     marker: Marker
-
-    def replicas(self, label: str, namespace: str, roster: Roster, owner: WorkloadOwner) -> DeploymentReplicas:
-        return DeploymentReplicas(label, namespace, roster, self, owner)
 
 
 class DeploymentReplicas:
@@ -74,6 +71,10 @@ class DeploymentReplicas:
     def known(self) -> bool:
         """Whether there is a size to begin with."""
         return self._workload is not None and self._workload.known
+
+    @property
+    def settled(self) -> bool:
+        return self._workload is None or self._workload.problem is not None or self._workload.selector is not None
 
     def current(self) -> int:
         return 0 if self._workload is None else self._workload.current()

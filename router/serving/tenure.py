@@ -10,11 +10,13 @@ from collections.abc import Callable, Coroutine, Sequence
 
 from router.discovery.race import called_off
 
+Work = Callable[[], Coroutine[None, None, None]]
+
 
 class Tenure:
     """The terms of this router, one after the other, never two at once."""
 
-    def __init__(self, works: Sequence[Callable[[], Coroutine[None, None, None]]]) -> None:
+    def __init__(self, works: Sequence[Work]) -> None:
         """`works` run until cancelled, and may be begun again after that."""
         self._works = works
         self._begin = asyncio.Event()

@@ -61,6 +61,7 @@ class Endpoints:
         """What is right by itself and not in force."""
         self._rivals: dict[EndpointKey, tuple[EndpointKey, ...]] = {}
         self._unsettled: set[EndpointKey] = set()
+        self._statuses: dict[EndpointKey, Mapping[str, Any]] = {}
 
     # -- the sink -----------------------------------------------------------------------------------------------------
 
@@ -73,11 +74,13 @@ class Endpoints:
 
     def put(self, object: Resource) -> None:
         key, metadata = _key(object), object["metadata"]
+        self._statuses[key] = object.get("status") or {}
         before = self._newest.get(key)
         if before is not None and (before.uid, before.generation) == (metadata["uid"], metadata["generation"]):
             return
         if before is not None and before.uid != metadata["uid"]:
             self._forget(key)
+            self._statuses[key] = object.get("status") or {}
         newest = self._newest[key] = _with_known(judge(object), self._settling.in_force.get(key))
         if newest.endpoint is not None:
             self._wishes[key] = newest
@@ -92,6 +95,7 @@ class Endpoints:
 
     def _forget(self, key: EndpointKey) -> None:
         del self._newest[key]
+        self._statuses.pop(key, None)
         self._wishes.pop(key, None)
         self._settling.remove(key)
         self._unsettled.add(key)
@@ -116,6 +120,10 @@ class Endpoints:
         conflicts = _conflicts(newest, [in_force[rival] for rival in self._rivals.get(key, ())])
         endpoint = in_force[key].endpoint if key in in_force else None
         return Standing(newest, endpoint, newest.problems or conflicts, bool(conflicts))
+
+    def status(self, key: EndpointKey) -> Mapping[str, Any]:
+        """What stands in the resource; empty when there is none."""
+        return self._statuses.get(key, {})
 
     def __repr__(self) -> str:
         return f"<Endpoints resources={len(self._newest)} in_force={len(self._settling.in_force)}>"
