@@ -56,12 +56,12 @@ class Endpoints:
     def __init__(self, changed: Callable[[], None]) -> None:
         self._changed = changed
         self._newest: dict[EndpointKey, Judged] = {}
+        self._statuses: dict[EndpointKey, Mapping[str, Any]] = {}
         self._settling: Settling[EndpointKey, Judged] = Settling(claims=_claims, order=_seniority)
         self._wishes: dict[EndpointKey, Judged] = {}
         """What is right by itself and not in force."""
         self._rivals: dict[EndpointKey, tuple[EndpointKey, ...]] = {}
         self._unsettled: set[EndpointKey] = set()
-        self._statuses: dict[EndpointKey, Mapping[str, Any]] = {}
 
     # -- the sink -----------------------------------------------------------------------------------------------------
 
@@ -74,13 +74,12 @@ class Endpoints:
 
     def put(self, object: Resource) -> None:
         key, metadata = _key(object), object["metadata"]
-        self._statuses[key] = object.get("status") or {}
         before = self._newest.get(key)
-        if before is not None and (before.uid, before.generation) == (metadata["uid"], metadata["generation"]):
-            return
         if before is not None and before.uid != metadata["uid"]:
             self._forget(key)
-            self._statuses[key] = object.get("status") or {}
+        self._statuses[key] = object.get("status", {})
+        if before is not None and (before.uid, before.generation) == (metadata["uid"], metadata["generation"]):
+            return
         newest = self._newest[key] = _with_known(judge(object), self._settling.in_force.get(key))
         if newest.endpoint is not None:
             self._wishes[key] = newest
@@ -94,8 +93,7 @@ class Endpoints:
             self._forget(_key(object))
 
     def _forget(self, key: EndpointKey) -> None:
-        del self._newest[key]
-        self._statuses.pop(key, None)
+        del self._newest[key], self._statuses[key]
         self._wishes.pop(key, None)
         self._settling.remove(key)
         self._unsettled.add(key)
@@ -122,7 +120,7 @@ class Endpoints:
         return Standing(newest, endpoint, newest.problems or conflicts, bool(conflicts))
 
     def status(self, key: EndpointKey) -> Mapping[str, Any]:
-        """What stands in the resource; empty when there is none."""
+        """As it is written in the resource; empty where there is none."""
         return self._statuses.get(key, {})
 
     def __repr__(self) -> str:

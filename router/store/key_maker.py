@@ -1,9 +1,8 @@
 """The leader's part in keys: makes the Secrets that endpoints name and that are not there, owned by those endpoints.
 
 What the user or another leader makes first stands (409). What the API server refuses (RBAC, a quota) is told once, as
-a problem of the endpoints, and tried again with growing pauses. `want` is told what is missing after each
-configuration, and when the leadership changes; nothing is made while not leading. A value that was made is kept
-nowhere: it comes back as an event of the Secret, like everybody else's.
+a problem of the endpoints, and tried again with growing pauses. A pair that was made is kept nowhere: it comes back as
+an event of the Secret, like everybody else's.
 
 `Plan` decides, `KeyMaker` performs. Made and run by `router.main`.
 """
@@ -13,17 +12,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+import random
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final, Protocol
 
 from lightkube import ApiError, AsyncClient
 from lightkube.models.meta_v1 import ObjectMeta, OwnerReference
 from lightkube.resources.core_v1 import Secret
 
 from router.kube.client import CALL_FAILED, explain
-from router.model.spec import API_VERSION, KIND
+from router.model.spec import API_VERSION, KIND, EndpointKey
 from router.store.keys import KeyPair, new_pair
 from router.store.keys_in_force import MissingSecret, Owner
 from router.store.secrets import SecretKey
@@ -51,12 +53,12 @@ class Plan:
     def __init__(self) -> None:
         self._tries: dict[SecretKey, _Try] = {}
 
-    def want(self, missing: Iterable[MissingSecret]) -> None:
+    def want(self, missing: Sequence[MissingSecret]) -> None:
         """These are all. Those that were wanted before go on where they were."""
-        before = self._tries
-        self._tries = {each.key: before.get(each.key) or _Try(each) for each in missing}
+        tries = {each.key: self._tries.get(each.key) or _Try(each) for each in missing}
         for each in missing:
-            self._tries[each.key].missing = each
+            tries[each.key].missing = each  # its owners may be others
+        self._tries = tries
 
     def due(self, now: float) -> list[MissingSecret]:
         return [each.missing for each in self._tries.values() if each.due <= now]
@@ -79,61 +81,74 @@ class Plan:
         return f"<Plan wanted={len(self._tries)}>"
 
 
+class Needs(Protocol):
+    """What the maker wants of the store."""
+
+    @property
+    def news(self) -> asyncio.Event:
+        """Set when `missing_secrets` may give something else; cleared by the maker."""
+
+    def missing_secrets(self) -> Sequence[MissingSecret]: ...
+
+    def could_not_make(self, key: SecretKey, reason: str | None) -> None: ...
+
+
+class Tell(Protocol):
+    """An Event about an endpoint."""
+
+    def __call__(self, endpoint: EndpointKey, reason: str, message: str, /) -> None: ...
+
+
 class KeyMaker:
     def __init__(
         self,
         client: AsyncClient,
+        needs: Needs,
         *,
-        leading: Callable[[], bool],
-        tell: Callable[[SecretKey, str | None], None],
-        now: Callable[[], float],
-        draw: Callable[[], float],
-        wait: Callable[[Awaitable[object], float | None], Awaitable[object]] = asyncio.wait_for,
+        tell: Tell,
+        now: Callable[[], float] = time.monotonic,
+        draw: Callable[[], float] = random.random,
+        wait: Callable[[Coroutine[Any, Any, object], float | None], Awaitable[object]] = asyncio.wait_for,
     ) -> None:
-        """`tell` is `ResourceStore.could_not_make`; `wait` raises TimeoutError when its time is over."""
+        """`draw` gives numbers in [0, 1); `wait` raises TimeoutError when its seconds are over."""
         self._client = client
-        self._leading = leading
+        self._needs = needs
         self._tell = tell
         self._now = now
         self._draw = draw
         self._wait = wait
-        self._plan = Plan()
-        self._woken = asyncio.Event()
         self._slots = asyncio.Semaphore(AT_ONCE)
 
-    def want(self, missing: Iterable[MissingSecret]) -> None:
-        """What is missing now; also the call that wakes a new leader."""
-        self._plan.want(tuple(missing))
-        self._woken.set()
-
     async def run(self) -> None:
-        """Until cancelled."""
+        """While leading, until cancelled."""
+        plan = Plan()
         while True:
-            self._woken.clear()
-            if self._leading():
-                async with asyncio.TaskGroup() as group:
-                    for missing in self._plan.due(self._now()):
-                        group.create_task(self._make(missing))
-            try:
-                wait_s = self._plan.wait_s(self._now()) if self._leading() else None
-                await self._wait(self._woken.wait(), wait_s)
-            except TimeoutError:
-                pass  # one of those that failed is due
+            self._needs.news.clear()
+            plan.want(self._needs.missing_secrets())
+            async with asyncio.TaskGroup() as calls:
+                for missing in plan.due(self._now()):
+                    calls.create_task(self._make(plan, missing))
+            with suppress(TimeoutError):  # one of those that failed is due
+                await self._wait(self._needs.news.wait(), plan.wait_s(self._now()))
 
-    async def _make(self, missing: MissingSecret) -> None:
-        async with self._slots:
-            if not self._leading():
-                return
-            try:
+    async def _make(self, plan: Plan, missing: MissingSecret) -> None:
+        try:
+            async with self._slots:
                 await self._client.create(secret_of(missing, new_pair()))
-                log.info("keys made", extra={"fields": {"secret": "/".join(missing.key)}})
-            except CALL_FAILED as error:
-                if not (isinstance(error, ApiError) and error.status.code == HTTPStatus.CONFLICT):
-                    self._plan.failed(missing.key, self._now(), self._draw())
-                    self._tell(missing.key, explain(error))
-                    return
-            self._plan.made(missing.key, self._now())
-            self._tell(missing.key, None)
+        except CALL_FAILED as error:
+            if not (isinstance(error, ApiError) and error.status.code == HTTPStatus.CONFLICT):
+                plan.failed(missing.key, self._now(), self._draw())
+                self._needs.could_not_make(missing.key, explain(error))
+                return
+        else:
+            self._tell_made(missing)
+        plan.made(missing.key, self._now())
+        self._needs.could_not_make(missing.key, None)
+
+    def _tell_made(self, missing: MissingSecret) -> None:
+        log.info("keys made", extra={"fields": {"secret": "/".join(missing.key)}})
+        for owner in missing.owners:
+            self._tell(owner.key, "KeysMade", f"the Secret {missing.key[1]} with two new keys")
 
 
 def secret_of(missing: MissingSecret, pair: KeyPair) -> Secret:

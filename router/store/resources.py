@@ -11,7 +11,7 @@ Everything happens on the event loop. One owner: `router.main`, which runs the r
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final
 
 import httpx2
@@ -45,6 +45,8 @@ class ResourceStore:
         """`http` is that of `connect_to_follow`; `draw` gives numbers in [0, 1)."""
         self._sleep = sleep
         self._touched = asyncio.Event()
+        self.news = asyncio.Event()
+        """Set when `missing_secrets` may give something else; cleared by the one who makes them."""
         self._composition = Composition()
         self._stale: set[EndpointKey] = set()
         self.endpoints = Endpoints(self._touched.set)
@@ -78,6 +80,10 @@ class ResourceStore:
             if self._settle():
                 yield self._composition.configuration()
 
+    def standing(self, key: EndpointKey) -> Mapping[str, Any]:
+        """The status that is written in a resource, as it came last; empty where there is none."""
+        return self.endpoints.status(key)
+
     def missing_secrets(self) -> tuple[MissingSecret, ...]:
         """Those that the configuration which was given last names."""
         return tuple(self._keys.missing())
@@ -96,6 +102,8 @@ class ResourceStore:
         """Brings what changed into the composition; returns whether it is another one now."""
         stale, self._stale = self._stale | self.endpoints.settle(), set()
         changes = [self._renew(key) for key in stale]
+        if any(changes):
+            self.news.set()
         return any(changes)
 
     def _renew(self, key: EndpointKey) -> bool:

@@ -123,7 +123,7 @@ async def serve(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Maitre]
                 stderr=asyncio.subprocess.PIPE,
                 env={**os.environ, **environment},
             )
-            maitre = await _ready(process, config)
+            maitre = await until_ready(process, config)
             ends.push_async_callback(maitre.close)
             return maitre
 
@@ -145,7 +145,8 @@ async def fixed_replicas(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitabl
         yield start
 
 
-async def _ready(process: asyncio.subprocess.Process, config: Path) -> Maitre:
+async def until_ready(process: asyncio.subprocess.Process, config: Path) -> Maitre:
+    """Follows its output; returns when it has said that it is ready."""
     log: list[str] = []
     more = asyncio.Event()
 

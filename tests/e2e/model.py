@@ -8,6 +8,7 @@
 
 GET /large is answered with 1 MB, as fast as it is taken.
 Every other request appends one line to the file that --record names: replica, concurrent requests (this one included).
+SIGTERM ends it at once; with --finish, it takes no more connections and ends when its requests are answered.
 """
 
 import argparse
@@ -26,14 +27,21 @@ class Model:
     def __init__(self, ms: float, record: str | None) -> None:
         self.ms = ms
         self.concurrent = 0
+        self.ending = False
+        self._idle: set[asyncio.StreamWriter] = set()
+        self._serving = 0
+        self._emptied = asyncio.Event()
         self.replica = os.environ.get("MAITRE_REPLICA", "fixed")
         self.version = os.environ.get("MAITRE_VERSION", "")
         self.record = os.open(record, os.O_WRONLY | os.O_APPEND | os.O_CREAT) if record else None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._serving += 1
         try:
-            while True:
+            while not self.ending:
+                self._idle.add(writer)
                 head = await reader.readuntil(b"\r\n\r\n")
+                self._idle.discard(writer)
                 length = next(
                     (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
                 )
@@ -43,7 +51,20 @@ class Model:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            self._idle.discard(writer)
             writer.close()
+            self._serving -= 1
+            if not self._serving:
+                self._emptied.set()
+
+    async def finish(self) -> None:
+        """Closes what idles, lets the rest be answered."""
+        self.ending = True
+        for writer in self._idle:
+            writer.close()
+        while self._serving:
+            self._emptied.clear()
+            await self._emptied.wait()
 
     async def answer(self, head: bytes, body: bytes, writer: asyncio.StreamWriter) -> bool:
         if head.startswith(b"GET / "):
@@ -100,16 +121,22 @@ def tls(options: argparse.Namespace) -> ssl.SSLContext | None:
 
 async def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--ms", type=float, default=0.0)
     parser.add_argument("--record")
+    parser.add_argument("--finish", action="store_true", help="at SIGTERM answer what has been asked")
     parser.add_argument("--tls", help="a PEM file with certificate and key: speak TLS alone")
     parser.add_argument("--clients", help="a PEM file with the authority of client certificates: ask for one")
     options = parser.parse_args()
     model = Model(options.ms, options.record)
-    server = await asyncio.start_server(model.serve, "127.0.0.1", options.port, backlog=512, ssl=tls(options))
-    async with server:
-        await server.serve_forever()
+    server = await asyncio.start_server(model.serve, options.host, options.port, backlog=512, ssl=tls(options))
+    terminated = asyncio.Event()
+    if options.finish:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminated.set)
+    await terminated.wait()
+    server.close()
+    await model.finish()
 
 
 if __name__ == "__main__":
