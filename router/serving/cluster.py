@@ -72,9 +72,7 @@ class Cluster:
         self.leader = Leader(ClusterLease(self._client, self.namespace, LEASE), identity, self._lead)
         self._teller = EventTeller(self._client, settings.pod, leading=self._leads, wall=_wall, draw=random.getrandbits)
         self.notices = Notices(self._teller.tell)
-        self._keys = KeyMaker(
-            self._client, leading=self._leads, tell=self.store.could_not_make, now=now, draw=random.random
-        )
+        self._keys = KeyMaker(self._client, self.store, tell=self.notices.tell, now=now)
         self._marker = Marker(self._client, leading=self._leads, wall=_wall, name=identity)
         self._pods = PodBoard()
         self._pod_reflectors = [
@@ -114,7 +112,6 @@ class Cluster:
     def configured(self, configuration: Configuration) -> None:
         """It is in force."""
         self.notices.judged(configuration.origins)
-        self._keys.want(self.store.missing_secrets())
 
     async def settle(self, fleet: Fleet) -> None:
         """Until the pods of every workload are known, or SETTLE_S: not to answer 503 for what is there."""
@@ -159,7 +156,6 @@ class Cluster:
 
     def _lead(self, leading: bool) -> None:
         self._terms += leading
-        self._keys.want(self.store.missing_secrets())
         if self._tenure is not None:
             self._tenure.changed(leading)
 

@@ -126,7 +126,7 @@ class Fleet:
         source = Source(endpoint, keys, directory)
         if live.source == source:
             return
-        for sentence in limitations(endpoint):
+        for sentence in limitations(endpoint, in_cluster=self._around.premises.cluster is not None):
             log.warning(sentence, extra={"fields": {"endpoint": live.label}})
         self._keep_versions(live, endpoint, directory)
         live.source = source

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from router.model.spec import ScoringEndpoint
 
 
-def limitations(endpoint: ScoringEndpoint) -> Iterator[str]:
+def limitations(endpoint: ScoringEndpoint, *, in_cluster: bool) -> Iterator[str]:
     """One sentence for each part of the configuration without effect."""
     spec = endpoint.spec
     if spec.auth.mode == "token":
         yield "auth.mode token is not supported yet: every request is answered 401"
     for version in spec.versions:
         name = f"version {version.name}"
-        if version.target.deployment is not None:
+        if version.target.deployment is not None and not in_cluster:
             yield f"{name}: target.deployment needs a cluster (serve --kubernetes): it has no replicas"
         if version.collect_data:
             yield f"{name}: collectData is not supported yet: it has no effect"

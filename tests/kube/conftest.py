@@ -19,6 +19,7 @@ import pytest_asyncio
 from lightkube import AsyncClient
 from lightkube.codecs import from_dict
 from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.apiextensions_v1 import CustomResourceDefinition
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Namespace, ServiceAccount
 
@@ -29,6 +30,8 @@ from tests.kube.control_plane import ControlPlane
 from tests.kube.daemon import TETHER
 from tests.kube.kubelet import Kubelet
 from tests.kube.replica_sets import ReplicaSets
+
+DEFINITION = Path(__file__).parents[2] / "deploy" / "base" / "crd.yaml"
 
 
 @pytest.fixture(scope="session")
@@ -111,8 +114,15 @@ def workload(
 
 
 @pytest.fixture
+async def definition(control_plane: ControlPlane, admin: AsyncClient) -> None:
+    """The API server knows ScoringEndpoints."""
+    await control_plane.kubectl("apply", "--validate=false", "-f", str(DEFINITION))
+    await admin.wait(CustomResourceDefinition, "scoringendpoints.maitre.dev", for_conditions=["Established"])
+
+
+@pytest.fixture
 async def serve_in_cluster(
-    control_plane: ControlPlane, admin: AsyncClient, namespace: str, tmp_path: Path
+    definition: None, control_plane: ControlPlane, admin: AsyncClient, namespace: str, tmp_path: Path
 ) -> AsyncIterator[Callable[..., Awaitable[Maitre]]]:
     """Starts maitre on the cluster, as the service account `maitre` of the test's namespace; ends it after the test.
 

@@ -20,6 +20,7 @@ from router.model.parsing import parse
 from router.serving.fleet import Fleet
 from router.serving.replicas import Premises
 from router.serving.scaling import ScaleRecorder
+from router.serving.telling import tell_nobody
 from router.serving.version import Surroundings
 from router.store.certificates import Certificates
 from router.store.configuration import Configuration
@@ -63,7 +64,7 @@ async def fleet(tables) -> AsyncIterator[Fleet]:
     loop = asyncio.get_running_loop()
     watchlist = Watchlist(Well())
     premises = Premises(Warden(), Ports(), None, watchlist, Certificates(), drain_s=0.1)
-    autoscaler = AutoscalerLoop(ScaleRecorder(), loop.time, asyncio.sleep)
+    autoscaler = AutoscalerLoop(ScaleRecorder(tell_nobody), loop.time, asyncio.sleep)
     fleet = Fleet(Surroundings(loop, loop.time, premises, load_rose=lambda *_: None), autoscaler, tables.append)
     yield fleet
     await fleet.close(0.0)
