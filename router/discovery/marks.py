@@ -41,7 +41,7 @@ class Marker:
         self.name = name
 
     def new_mark(self) -> str:
-        """Unlike any before; ends with our name."""
+        """Unlike any before; ends with a space and our name."""
         return f"{self._wall().isoformat()} {self.name}"
 
     async def write(self, pod: Pod, mark: str | None) -> bool:
@@ -82,8 +82,8 @@ class Marks:
         return self._mark
 
     def borne(self, pods: Mapping[str, Pod]) -> Sequence[Pod]:
-        """Of these, by their uids, the ones that may bear a mark: seen with one, or written to by us."""
-        return [pod for uid, pod in pods.items() if pod.mark is not None or uid in self._written]
+        """Of these, by their uids, the ones that may bear a mark, seen or written by us; but for those that are going."""
+        return [pod for uid, pod in pods.items() if pod.state.counts and (pod.mark is not None or uid in self._written)]
 
     async def write(self, pods: Mapping[str, Pod]) -> None:
         """Makes it as wished. `pods`: all of the version, by their uids, as they were last seen."""
