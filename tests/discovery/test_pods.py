@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
@@ -99,6 +100,36 @@ def test_who_closes_is_told_no_more(board):
     assert hearer.told == ["+a"]
 
 
+class Counted:
+    """A selector that counts how often it is tried."""
+
+    tried = 0
+
+    def __init__(self, text: str) -> None:
+        self._selector = Selector.parse(text)
+        self.equalities = self._selector.equalities
+
+    def matches(self, labels: dict[str, str]) -> bool:
+        Counted.tried += 1
+        return self._selector.matches(labels)
+
+
+def test_a_change_is_held_against_few_selectors_and_a_selector_against_few_pods(board, monkeypatch):
+    """Though all demand a label that all pods have, first in the text or last."""
+    monkeypatch.setattr(Counted, "tried", 0)
+    pods = [seen(manifest(f"p{n}", labels={"team": "ml", "app": f"a{n}"}, uid=f"p{n}")) for n in range(1000)]
+    board.replace(None, pods[:500])
+    hearers = [Hearer() for _ in pods]
+    for number, each in enumerate(hearers):
+        text = f"team=ml,app=a{number}" if number % 2 else f"app=a{number},team=ml"
+        for pod in board.subscribe("default", Counted(text), each).pods():
+            each.put(pod)
+    assert Counted.tried == 500, "as many as there are pods that match"
+    board.replace(None, pods)
+    assert Counted.tried < 1500 + 1000
+    assert [each.told for each in hearers] == [[f"+p{number}"] for number in range(1000)]
+
+
 NAMESPACES = st.sampled_from(["default", "web"])
 NAMES = st.sampled_from("abcd")
 LABELS = st.dictionaries(st.sampled_from(["app", "tier"]), st.sampled_from(["blue", "green"]))
@@ -178,3 +209,4 @@ class Board(RuleBasedStateMachine):
 
 
 TestBoard = Board.TestCase
+TestBoard.settings = settings(deadline=None, stateful_step_count=30, max_examples=60)

@@ -83,7 +83,7 @@ class PodApi:
         if pod is None or pod["metadata"]["namespace"] != namespace:
             raise refusal(404, "NotFound")
         if pod["metadata"]["uid"] != patch["metadata"]["uid"]:
-            raise refusal(409, "Conflict")
+            raise refusal(422, "Invalid")
         self.patches.append((name, patch["metadata"]["annotations"]))
         annotations = pod["metadata"]["annotations"]
         annotations |= patch["metadata"]["annotations"]
