@@ -24,8 +24,8 @@ log = logging.getLogger("maitre.discovery")
 
 AT_ONCE: Final = 8
 """Patches under way together, of all versions."""
-GONE: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT)
-"""The pod is no more, or another one has its name."""
+GONE: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.UNPROCESSABLE_ENTITY)
+"""The pod is no more, or another one has its name: of another uid is said that it is immutable."""
 
 
 class Marker:
@@ -41,7 +41,7 @@ class Marker:
         self.name = name
 
     def new_mark(self) -> str:
-        """Unlike any before; ends with our name."""
+        """Unlike any before; ends with a space and our name."""
         return f"{self._wall().isoformat()} {self.name}"
 
     async def write(self, pod: Pod, mark: str | None) -> bool:
@@ -58,10 +58,10 @@ class Marker:
                     PodObject, pod.name, patch, namespace=pod.namespace, patch_type=PatchType.MERGE
                 )
         except CALL_FAILED as error:
-            if isinstance(error, ApiError) and error.status.code in GONE:
-                return True
-            log.warning("pod %s/%s cannot be marked: %s", pod.namespace, pod.name, explain(error))
-            return False
+            gone = isinstance(error, ApiError) and error.status.code in GONE
+            level = logging.DEBUG if gone else logging.WARNING
+            log.log(level, "pod %s/%s cannot be marked: %s", pod.namespace, pod.name, explain(error))
+            return gone
         return True
 
 
@@ -82,8 +82,8 @@ class Marks:
         return self._mark
 
     def borne(self, pods: Mapping[str, Pod]) -> Sequence[Pod]:
-        """Of these, by their uids, the ones that may bear a mark: seen with one, or written to by us."""
-        return [pod for uid, pod in pods.items() if pod.mark is not None or uid in self._written]
+        """Of these, by their uids, those that may bear a mark, seen or written by us; without those that are going."""
+        return [pod for uid, pod in pods.items() if pod.state.counts and (pod.mark is not None or uid in self._written)]
 
     async def write(self, pods: Mapping[str, Pod]) -> None:
         """Makes it as wished. `pods`: all of the version, by their uids, as they were last seen."""

@@ -19,8 +19,8 @@ PARK_S: Final = 10.0
 
 class Parking:
     def __init__(self, own: str) -> None:
-        """`own` is what this router's marks end with (see `marks.Marker`)."""
-        self._own = own
+        """`own` is the name in this router's marks (see `marks.Marker`)."""
+        self._own = f" {own}"
         self._parked: dict[str, tuple[str, float]] = {}  # by uid: under which mark, and until when
 
     def park(self, uid: str, mark: str, now: float) -> None:

@@ -114,7 +114,8 @@ class _Namespace:
     def _wanting(self, labels: Mapping[str, str]) -> list[Subscription]:
         found = [each for each in self._others if each.selector.matches(labels)]
         for label in labels.items():
-            found += (each for each in self._wanted.get(label, ()) if each.selector.matches(labels))
+            if label in self._wanted:
+                found += [each for each in self._wanted[label] if each.selector.matches(labels)]
         return found
 
     # -- pods -------------------------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ Label = tuple[str, str]
 TOKEN: Final = re.compile(r"[ \t\r\n]*(==|!=|[=!(),<>]|[^ \t\r\n=!(),<>]+|$)")
 NAME: Final = re.compile(r"(?=.{1,63}\Z)[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?")
 PREFIX: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-NUMBER: Final = re.compile(r"[-+]?[0-9]+")
+NUMBER: Final = re.compile(r"[0-9]+")  # a label value has no sign
 PUNCTUATION: Final = frozenset(["==", "!=", "=", "!", "(", ")", ",", "<", ">"])
 END: Final = ""
 
@@ -188,4 +188,4 @@ class _Parser:
 
 def _is_number(value: str) -> bool:
     """What Go's ParseInt takes for 64 bits."""
-    return bool(NUMBER.fullmatch(value)) and -(2**63) <= int(value) < 2**63
+    return bool(NUMBER.fullmatch(value)) and int(value) < 2**63
