@@ -18,15 +18,19 @@ LONGEST_PAUSE_S: Final = 60.0
 
 
 class Readings:
-    def __init__(self, tasks: asyncio.TaskGroup, following: Following) -> None:
-        self._tasks = tasks
+    def __init__(self, following: Following) -> None:
+        self._tasks: asyncio.TaskGroup | None = None
         self._following = following
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._under_way: dict[Workload, asyncio.Task[None]] = {}
 
+    def begin(self, tasks: asyncio.TaskGroup) -> None:
+        """Readings are tasks of this group; before there is one, nothing becomes stale."""
+        self._tasks = tasks
+
     def due(self, workload: Workload) -> None:
         """Have it read until it is not stale any more; cheap to call again."""
-        if workload not in self._under_way:
+        if workload not in self._under_way and self._tasks is not None:
             reading = self._read(workload)
             self._under_way[workload] = self._tasks.create_task(reading, name=f"read the scale of {workload}")
 

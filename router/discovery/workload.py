@@ -7,6 +7,7 @@ Fits the autoscaler's `ScaleTarget`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Final, Protocol
@@ -80,6 +81,8 @@ class Workload:
         """Why its controller cannot make the replicas that are asked for."""
         self.selector: str | None = None
         """Of its pods; None until it is known."""
+        self.settled = asyncio.Event()
+        """Set once it is known, or a problem is."""
         self._listener = listener
         self._client = client
         self._may_write = may_write
@@ -196,6 +199,7 @@ class Workload:
         if self.known != self._was_known:
             self._was_known = self.known
             if self.known:
+                self.settled.set()
                 self._listener.found(scale.current())
             else:
                 self._listener.lost()
@@ -213,5 +217,6 @@ class Workload:
             self._problems.pop(source, None)
         else:
             self._problems[source] = problem
+            self.settled.set()
         if self.problem != before:
             self._listener.problem_changed(self.problem)

@@ -337,6 +337,62 @@ def test_switched_off_leaves_the_size_alone(current):
     assert (decision.desired, decision.reason, decision.numbers.needed) == (current, Reason.DISABLED, 129)
 
 
+@pytest.mark.parametrize("others", [{}, {"fixed_replicas": 2}, {"enabled": False}, {"dry_run": True}])
+@pytest.mark.parametrize("current", [0, 7, 700])
+def test_hands_off_leaves_the_size_alone_whatever_else_is_set(others, current):
+    workload = warm(replace(SETTINGS, hands_off=True, **others), current=current)
+    for decision in (workload.see(0.0, 90), workload.see_nothing(1.0), workload.see(2.0, 90, unschedulable=3)):
+        assert (decision.desired, decision.reason, decision.direction) == (current, Reason.HANDS_OFF, HOLD)
+
+
+def test_hands_that_are_on_again_raise_at_once_and_shrink_after_a_window():
+    workload = warm(replace(SETTINGS, hands_off=True), current=20)
+    workload.see(0.0, 1)
+    workload.settings = SETTINGS
+    assert (workload.see(1.0, 1).reason, workload.see(60.9, 1).desired) == (Reason.WINDOW, 20)
+    assert workload.see(61.0, 1).desired == 2
+    workload.settings = replace(SETTINGS, hands_off=True)
+    workload.see(62.0, 14)
+    workload.settings = SETTINGS
+    assert workload.see(63.0, 14).desired == 20
+
+
+# A full cluster
+
+
+def test_nothing_is_raised_while_replicas_cannot_be_scheduled():
+    workload = warm()
+    assert workload.see(0.0, 14).desired == 20
+    for now in range(1, 300):
+        decision = workload.see(float(now), 70, ready=12, unschedulable=8)
+        assert (decision.desired, decision.reason) == (20, Reason.CLUSTER_FULL)
+        assert (decision.numbers.needed, decision.numbers.unschedulable, decision.settled) == (100, 8, False)
+    decision = workload.see(300.0, 70)
+    assert (decision.desired, decision.reason) == (100, Reason.DEMAND)
+
+
+def test_a_full_cluster_shrinks_as_always():
+    workload = warm()
+    workload.see(0.0, 14)
+    assert workload.see(1.0, 1, unschedulable=5).reason is Reason.WINDOW
+    decision = workload.see(61.0, 1, unschedulable=5)
+    assert (decision.desired, decision.direction, decision.reason) == (2, DOWN, Reason.DEMAND)
+    assert warm(replace(SETTINGS, max_replicas=8), current=20).see(0.0, 35, unschedulable=5).desired == 8
+
+
+@pytest.mark.parametrize("settings", [replace(SETTINGS, min_replicas=5), replace(SETTINGS, fixed_replicas=5)])
+def test_a_full_cluster_is_given_neither_the_minimum_nor_a_fixed_size(settings):
+    workload = warm(settings, current=3)
+    full = workload.see(0.0, unschedulable=1)
+    assert (full.desired, full.reason, full.settled) == (3, Reason.CLUSTER_FULL, False)
+    assert workload.see(1.0).desired == 5
+
+
+def test_a_full_cluster_is_not_raised_on_stale_data_either():
+    workload = warm(replace(SETTINGS, min_replicas=5), current=3)
+    assert workload.see(0.0, age_s=60.0, unschedulable=1).desired == 3
+
+
 def test_from_fixed_to_scaled_holds_for_a_window():
     workload = warm(replace(SETTINGS, fixed_replicas=20), current=20)
     workload.see(0.0)
@@ -504,3 +560,19 @@ def test_a_dry_run_wishes_what_a_real_one_would(loads):
         if done.reason is not Reason.STALE and meant.numbers.offered == done.numbers.offered:
             assert meant.desired <= max(done.desired, meant.numbers.window_max)
         assert meant.direction is HOLD
+
+
+@given(BOUNDS, st.integers(0, 200), LOADS, st.lists(st.booleans(), min_size=60, max_size=60), st.integers(1, 9))
+def test_a_full_cluster_is_never_raised_and_else_everything_is_as_without_it(bounds, current, loads, full, left_over):
+    settings = replace(SETTINGS, min_replicas=bounds[0], max_replicas=bounds[1])
+    workload = Played(settings, current)
+    now = 0.0
+    for (pause, in_flight, queued, _, age_s), is_full in zip(loads, full, strict=False):
+        now += pause
+        seen = Observation(now - age_s, in_flight, queued, ready=workload.current, current=workload.current)
+        state, free = decide(settings, workload.state, seen, now)
+        decision = workload.decide(replace(seen, unschedulable=left_over if is_full else 0), now)
+        assert workload.state == state
+        assert decision.desired == (min(free.desired, decision.current) if is_full else free.desired)
+        assert (decision.reason is Reason.CLUSTER_FULL) == (is_full and free.desired > decision.current)
+        assert not (decision.settled and decision.desired != free.desired)
