@@ -121,7 +121,7 @@ def test_every_rule_is_broken_by_one_of_these() -> None:
         versions({"trafficPercentile": 33.3}, {"trafficPercentile": 33.3}, {"trafficPercentile": 33.4}),
         versions({"trafficPercentile": 60}, {"trafficPercentile": 40}, {"mirrorPercentile": 100}),
         versions({"isDefault": True, "type": "control"}, {"type": "treatment"}),
-        versions({"target": {**HTTPS, "tls": {"caFile": "..data/ca.pem", "certFile": "a..b/c", "keyFile": "./k"}}}),
+        versions({"target": {**HTTPS, "tls": {"caFile": "..data/ca.pem", "certFile": "a../b", "keyFile": "./k"}}}),
         versions({"target": HTTPS, "autoscale": {"enabled": False}}),
         versions({"autoscale": {"enabled": False, "replicas": 2}}),
         versions({"autoscale": {"minReplicas": 10}}),

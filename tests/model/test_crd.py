@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
+from pathlib import Path
 from typing import Any
+
+from ruamel.yaml import YAML
 
 from router.model.crd import crd
 from router.model.spec import EndpointSpec
 from router.model.status import EndpointStatus
 
+WITHOUT_RULES = Path(__file__).parents[2] / "deploy" / "kubernetes-1.20" / "crd-without-rules.yaml"
 (VERSION,) = crd()["spec"]["versions"]
 PROPERTIES = VERSION["schema"]["openAPIV3Schema"]["properties"]
 STRUCTURAL = {
@@ -100,3 +105,15 @@ def test_the_name_is_limited_where_the_api_server_allows_it() -> None:
 def test_it_is_made_anew_each_time() -> None:
     crd()["spec"].clear()
     assert crd()["spec"]
+
+
+def test_what_old_kubectl_has_taken_away_is_every_rule() -> None:
+    """deploy/kubernetes-1.20 has a JSON patch for it (RFC 6902)."""
+    patch = YAML(typ="safe").load(WITHOUT_RULES.read_text())
+    definition = crd()
+    for operation in patch:
+        *way, key = operation["path"].split("/")[1:]
+        assert operation["op"] == "remove"
+        del reduce(lambda place, step: place[int(step) if isinstance(place, list) else step], way, definition)[key]
+    assert definition["spec"]["versions"][0]["schema"]
+    assert "x-kubernetes-validations" not in str(definition)
