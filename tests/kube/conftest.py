@@ -59,7 +59,9 @@ def numbers() -> Callable[[], int]:
 def control_plane(request: pytest.FixtureRequest) -> ControlPlane:
     """The run's; or the test's own, when it has one."""
     own = "own_control_plane" in request.fixturenames
-    return request.getfixturevalue("own_control_plane" if own else "shared_control_plane")
+    plane = request.getfixturevalue("own_control_plane" if own else "shared_control_plane")
+    assert plane.api_server.running, f"the API server has ended\n{plane.api_server.last_words()}"
+    return plane
 
 
 @pytest.fixture
@@ -99,6 +101,16 @@ async def replica_sets(admin: AsyncClient, namespace: str) -> AsyncIterator[Repl
     """Gives Deployments of the test's namespace their pods."""
     async with ReplicaSets(admin, namespace, Deployment) as playing:
         yield playing
+
+
+@pytest.fixture
+async def controllers(control_plane: ControlPlane) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+    """Starts real controllers for the test, in all namespaces: `await controllers("statefulset")`.
+
+    Not `deployment` beside the fixtures `replica_sets` and `workload`, which play it.
+    """
+    yield control_plane.start_controllers
+    await control_plane.stop_controllers()
 
 
 @pytest.fixture

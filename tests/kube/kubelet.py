@@ -18,7 +18,7 @@ from lightkube.models.core_v1 import NodeStatus
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Node, Pod
 
-from tests.fakes.changes import Changes
+from tests.fakes.changes import BOUND_S
 from tests.kube import pod_status
 from tests.kube.insisting import PAUSE_S, patch_status
 from tests.kube.pod_life import PodLife, Record
@@ -49,16 +49,16 @@ class Kubelet:
         self._waiting: dict[str, Pod] = {}
         self._tasks: asyncio.TaskGroup | None = None
         self._playing: asyncio.Task[None] | None = None
-        self._changes = Changes()
-        self.records: dict[str, Record] = {}
-        """By the name of the pod."""
+        self._changed = asyncio.Event()
+        self.records: list[Record] = []
+        """In the order in which their pods got a node."""
 
     async def __aenter__(self) -> "Kubelet":
         node = Node(metadata=ObjectMeta(name=self._node), status=NodeStatus())
         with contextlib.suppress(ApiError):  # it is there: another kubelet had the namespace before
             await self._client.create(node)
         self._playing = asyncio.get_running_loop().create_task(self._play())
-        self._playing.add_done_callback(lambda _: self._changes.happened())
+        self._playing.add_done_callback(lambda _: self._changed.set())
         return self
 
     async def __aexit__(
@@ -79,24 +79,31 @@ class Kubelet:
         self._capacity = pods
         self._schedule()
 
-    async def ready(self, number: int, **labels: str) -> list[Record]:
+    async def ready(self, number: int, *, bound_s: float = BOUND_S, **labels: str) -> list[Record]:
         """Those pods with these labels that are ready, as soon as there are exactly that many."""
 
         def found() -> list[Record]:
-            alive = (each for each in self.records.values() if each.is_ready and each.terminating is None)
+            alive = (each for each in self.records if each.is_ready and each.terminating is None)
             return [each for each in alive if labels.items() <= each.labels.items()]
 
-        await self.until(lambda: len(found()) == number)
+        await self.until(lambda: len(found()) == number, bound_s=bound_s)
         return found()
 
-    async def until(self, condition: Callable[[], bool]) -> None:
+    async def until(self, condition: Callable[[], bool], *, bound_s: float = BOUND_S) -> None:
         """Looks after each change of a record."""
-        await self._changes.until(lambda: self._playing.done() or condition())
-        if self._playing.done():
-            await self._playing  # raises what ended it
+        try:
+            async with asyncio.timeout(bound_s):
+                while not condition():
+                    if self._playing.done():
+                        await self._playing  # raises what ended it
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError:
+            raise TimeoutError("\n".join(["it never came to that; the pods:", *map(repr, self.records)])) from None
 
-    def crash(self, pod: str) -> None:
-        next(life for life, _ in self._lives.values() if life.record.name == pod).crash()
+    def crash(self, pod: Record) -> None:
+        """Kills its process; a pod gets another one at once, and counts a restart."""
+        self._lives[pod.uid][0].crash()
 
     async def _play(self) -> None:
         async with asyncio.TaskGroup() as self._tasks:
@@ -128,7 +135,7 @@ class Kubelet:
             self._waiting[uid] = pod
             self._schedule()
             if uid in self._waiting:
-                message = f"0/1 nodes are available: 1 Too many pods ({self._capacity})."
+                message = f"0/1 nodes are available: 1 Too many pods, {self._capacity} fit."
                 self._tasks.create_task(patch_status(self._client, pod, pod_status.unschedulable(message)))
 
     def _schedule(self) -> None:
@@ -144,9 +151,9 @@ class Kubelet:
             images=self._images,
             output=self._folder / f"{pod.metadata.name}.log",
             start_delay_s=self._start_delay_s,
-            changed=self._changes.happened,
+            changed=self._changed.set,
         )
-        self.records[pod.metadata.name] = life.record
+        self.records.append(life.record)
         self._lives[uid] = life, self._tasks.create_task(life.run())
 
     def _forget(self, uid: str) -> None:
@@ -155,7 +162,7 @@ class Kubelet:
             _, task = self._lives.pop(uid)
             task.cancel()  # deleted without us: its process must not outlive it
         self._schedule()
-        self._changes.happened()
+        self._changed.set()
 
     def _forget_all_but(self, uids: set[str]) -> None:
         for uid in (self._lives.keys() | self._waiting.keys()) - uids:

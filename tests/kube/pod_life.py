@@ -37,6 +37,7 @@ STARTING_PERIOD_S = 0.005
 class Record:
     """What happened to a pod and when, in seconds of the monotonic clock; None: not yet."""
 
+    uid: str
     name: str
     ip: str
     labels: dict[str, str]
@@ -79,7 +80,8 @@ class PodLife:
         self._grace_s = float(pod.spec.terminationGracePeriodSeconds or 0)
         self._process: asyncio.subprocess.Process | None = None
         ports = [port.containerPort for port in self._container.ports or []]
-        self.record = Record(pod.metadata.name, _free_ip(ports), pod.metadata.labels or {}, time.monotonic())
+        meta = pod.metadata
+        self.record = Record(meta.uid, meta.name, _free_ip(ports), meta.labels or {}, time.monotonic())
 
     def terminate(self, grace_s: float) -> None:
         """Its deletionTimestamp was seen. A second call may shorten the grace."""
@@ -195,7 +197,11 @@ class PodLife:
         hook = lifecycle.preStop if lifecycle is not None else None
         if hook is not None and hook.exec is not None:
             process = await asyncio.create_subprocess_exec(*TETHER, *hook.exec.command)
-            await process.wait()
+            try:
+                await process.wait()
+            finally:
+                if process.returncode is None:
+                    process.kill()
 
     def _ended(self) -> None:
         self.record.ended = time.monotonic()
