@@ -238,7 +238,7 @@ async def _begin(store: Store, configuration: Configuration | None, fleet: Fleet
         log.error("configuration problem", extra={"fields": {"problem": str(problem)}})
     if cluster is not None:
         cluster.configured(configuration)
-        await cluster.settle(fleet)
+        await cluster.settle()
 
 
 async def drain(plane: DataPlane, seconds: float, hurry: asyncio.Event) -> None:

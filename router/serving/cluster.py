@@ -46,7 +46,6 @@ from router.telemetry.source import ClusterReading
 log = logging.getLogger("maitre.kube")
 
 LEASE: Final = "maitre"
-LOOK_S: Final = 0.02
 SETTLE_S: Final = 10.0
 """How long a router that starts waits to know the replicas of its endpoints, before it says that it is ready."""
 
@@ -79,7 +78,15 @@ class Cluster:
             Reflector(self._http, PodObject, self._pods, contact=self.contact, namespace=scope, draw=random.random)
             for scope in self._scopes
         ]
-        self._workloads: Workloads | None = None
+        self._workloads = Workloads(
+            self._client,
+            self._http,
+            contact=self.contact,
+            namespaces=settings.namespaces,
+            may_write=self._leads,
+            draw=random.random,
+        )
+        self._premises = ClusterPremises(loop, self._pods, self._workloads, self._marker)
         self._tenure: Tenure | None = None
         self._terms = 0
 
@@ -89,39 +96,27 @@ class Cluster:
         reporter = StatusReporter(views, self._patch_status, tell=self.notices.tell, now=self._now, wall=_wall)
         self._tenure = Tenure([scale, reporter.run, self._keys.run, self._teller.run])
         async with asyncio.TaskGroup() as tasks:
-            self._workloads = Workloads(
-                self._client,
-                self._http,
-                tasks=tasks,
-                contact=self.contact,
-                all_namespaces=self._scopes == (None,),
-                may_write=self._leads,
-                draw=random.random,
-            )
             for reflector in (*self.store.reflectors, *self._pod_reflectors):
                 tasks.create_task(reflector.run(), name=repr(reflector))
+            tasks.create_task(self._workloads.run(), name="workloads")
             tasks.create_task(self._tenure.run(), name="terms")
             if not self._dry_run:
                 tasks.create_task(self.leader.run(), name="leader")
 
     def replicas(self, label: str, namespace: str, roster: Roster, owner: WorkloadOwner) -> DeploymentReplicas:
-        assert self._workloads is not None  # noqa: S101  a configuration comes from what `run` follows
-        premises = ClusterPremises(self._loop, self._pods, self._workloads, self._marker)
-        return DeploymentReplicas(label, namespace, roster, premises, owner)
+        return DeploymentReplicas(label, namespace, roster, self._premises, owner)
 
     def configured(self, configuration: Configuration) -> None:
         """It is in force."""
         self.notices.judged(configuration.origins)
 
-    async def settle(self, fleet: Fleet) -> None:
+    async def settle(self) -> None:
         """Until the pods of every workload are known, or SETTLE_S: not to answer 503 for what is there."""
         try:
             async with asyncio.timeout(SETTLE_S):
+                await self._workloads.settled()
                 for reflector in self._pod_reflectors:
                     await reflector.synced.wait()
-                # looked at now and then: once in the life of a router
-                while not all(version.settled for version in fleet.versions()):  # noqa: ASYNC110
-                    await asyncio.sleep(LOOK_S)
         except TimeoutError:
             log.warning("ready without knowing every workload", extra={"fields": {"waited_s": SETTLE_S}})
 

@@ -72,10 +72,6 @@ class DeploymentReplicas:
         """Whether there is a size to begin with."""
         return self._workload is not None and self._workload.known
 
-    @property
-    def settled(self) -> bool:
-        return self._workload is None or self._workload.problem is not None or self._workload.selector is not None
-
     def current(self) -> int:
         return 0 if self._workload is None else self._workload.current()
 

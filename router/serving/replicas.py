@@ -95,11 +95,6 @@ class Replicas:
         return self._processes is not None or (self._pods is not None and self._pods.known)
 
     @property
-    def settled(self) -> bool:
-        """Whether the replicas that were there before are known."""
-        return self._pods is None or self._pods.settled
-
-    @property
     def in_cluster(self) -> bool:
         return self._pods is not None
 

@@ -108,11 +108,6 @@ class LiveVersion:
         """Whether the autoscaler has anything to size."""
         return self._replicas.scalable
 
-    @property
-    def settled(self) -> bool:
-        """Whether the replicas that were there before this router are known."""
-        return self._replicas.settled
-
     # -- for the autoscaler -----------------------------------------------------------------------------------------
 
     @property

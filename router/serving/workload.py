@@ -35,10 +35,6 @@ class WorkloadReplicas(Protocol):
     def known(self) -> bool:
         """Whether there is a size to begin with."""
 
-    @property
-    def settled(self) -> bool:
-        """Whether it is known which pods are the replicas, or why not."""
-
     def current(self) -> int:
         """The size asked for so far, or found."""
 
