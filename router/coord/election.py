@@ -160,6 +160,7 @@ class Election:
 
     def step(self, now: float, u: float) -> Step:
         """What to do at `now`, read before it is done. Ends the wait for the answer to the step before."""
+        self._sent = None
         if self._resigned:
             return self._step_back(now)
         write_at = self._write_at()
