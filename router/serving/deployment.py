@@ -82,6 +82,8 @@ class DeploymentReplicas:
             return
         if replicas < workload.current():
             await self._pods.prepare_shrink(replicas)
+        elif replicas > workload.current():
+            self._pods.cancel_shrink()
         try:
             await workload.scale(replicas)
         finally:

@@ -2,26 +2,80 @@
 
 import asyncio
 
-from router.kube.resources import ScoringEndpoints
+import pytest
+
+from tests.kube.load import Load
+from tests.kube.resources import Resource, endpoint, version
+
+AUTOSCALE = {"minReplicas": 1, "maxReplicas": 20, "scaleDownWindowSeconds": 3}
+POD = {"POD_NAME": "maitre-0"}
 
 
-async def test_first(control_plane, admin, namespace, kubelet, workload, serve_in_cluster):
-    await workload("blue", replicas=1)
-    await workload("green", replicas=1)
-    maitre = await serve_in_cluster("--default-namespace", namespace, POD_NAMESPACE=namespace, POD_NAME="maitre-0")
-    versions = [
-        {"name": "blue", "trafficPercentile": 80, "target": {"deployment": {"name": "blue", "port": 5001}}},
-        {"name": "green", "trafficPercentile": 20, "target": {"deployment": {"name": "green", "port": 5001}}},
-    ]
-    await admin.create(
-        ScoringEndpoints(metadata={"name": "digits", "namespace": namespace}, spec={"versions": versions})
-    )
-    try:
-        await maitre.until_metric(lambda value: value == 2, "maitre_replicas_total")
-        await asyncio.sleep(3)
-    finally:
-        print("\n".join(maitre.log))
-        print((await maitre.admin("/readyz")).text)
-    print(await control_plane.kubectl("get", "scoringendpoints,events,secrets,leases", "-n", namespace))
-    print(await control_plane.kubectl("get", "scoringendpoints", "-o", "yaml", "-n", namespace))
-    raise SystemExit
+@pytest.fixture
+def resource(admin, namespace) -> Resource:
+    return Resource(admin, namespace)
+
+
+@pytest.fixture
+async def maitre(serve_in_cluster, namespace):
+    return await serve_in_cluster("--default-namespace", namespace, POD_NAMESPACE=namespace, **POD)
+
+
+async def test_two_deployments_are_served_in_their_shares(admin, namespace, workload, maitre, resource):
+    await workload("blue", replicas=2)
+    await workload("green", replicas=2)
+    still = {"autoscale": {"enabled": False}, "maxConcurrentRequestsPerReplica": 4}
+    versions = [version("blue", trafficPercentile=80, **still), version("green", trafficPercentile=20, **still)]
+    await admin.create(endpoint(*versions), namespace=namespace)
+    await resource.until("Ready", "True")
+    keys = await resource.keys()
+    async with Load(maitre, "digits", keys["primaryKey"]) as load:
+        load.start(8)
+        await load.answered(1000)
+    assert set(load.statuses) == {200}
+    assert 0.73 < load.versions["blue"] / load.versions.total() < 0.87  # five standard deviations
+    assert len(load.replicas) == 4
+    assert (await maitre.connection(keys["secondaryKey"]).post("digits")).status == 200
+    assert (await maitre.connection("somebody's guess").post("digits")).status == 401
+
+
+async def test_a_step_of_load_is_answered_by_one_write_of_the_right_size(
+    admin, namespace, control_plane, kubelet, workload, maitre, resource
+):
+    await workload("blue")
+    await admin.create(endpoint(version("blue", maxQueueWaitMs=20_000, autoscale=AUTOSCALE)), namespace=namespace)
+    await resource.until("Ready", "True")
+    await maitre.until_metric(lambda value: value == 1, "maitre_leader")
+    start = control_plane.audit.length
+    keys = await resource.keys()
+    async with Load(maitre, "digits", keys["primaryKey"], {"ms": 300}) as load:
+        begun = asyncio.get_running_loop().time()
+        load.start(7)
+        pods = await kubelet.ready(10)
+        print(f"{len(pods)} pods ready after {asyncio.get_running_loop().time() - begun:.2f} s")
+        await maitre.until_metric(lambda value: value == 10, "maitre_replicas_total")
+        served = load.statuses.total()
+        await load.answered(served + 50)
+
+    def sizes() -> list[int]:
+        writes = control_plane.audit.events(start, verb="update", resource="deployments/scale", namespace=namespace)
+        return [write.answer["spec"]["replicas"] for write in writes if write.code == 200]
+
+    assert sizes()[0] == 10  # 7 clients / 0.7
+    assert max(sizes()) <= 12  # the rate of arrivals is a little noisy
+    assert load.wrong == []
+    assert len(load.replicas) == 10
+    scaled = await resource.until_event("ScaledUp", lambda event: "from 1 to 10" in event.message)
+    assert "demand 7" in scaled.message
+
+    # back down in one step, not before the window is over, and not with the one that is at work
+    loop = asyncio.get_running_loop()
+    quiet = loop.time()
+    last = await maitre.connection(keys["primaryKey"]).post("digits", {"ms": 8000})
+    assert last.status == 200
+    down = await resource.until_event("ScaledDown")
+    assert "to 2 replicas (demand)" in down.message
+    assert loop.time() - quiet >= 3
+    (busy, idle) = await kubelet.ready(2)
+    assert last.json()["replica"] in {busy.name, idle.name}
+    assert min(sizes()) == 2
