@@ -1,1 +1,1 @@
-"""Where replicas come from on one machine: local processes and fixed urls. Whoever routes is told through `Roster`."""
+"""Where replicas come from: local processes, fixed urls, and pods. Whoever routes is told through `Roster`."""

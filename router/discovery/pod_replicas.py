@@ -176,8 +176,8 @@ class PodReplicas:
 
     def _settle(self, uids: Iterable[str]) -> None:
         """Tells the roster what has changed of these, never neither of a replica nor of one that is coming."""
-        if self._parking and self._timer is None:
-            self._arm()
+        if self._timer is None and (due := self._parking.next_lapse) is not None:
+            self._timer = self._loop.call_at(due, self._lapse)
         missing = self._asked_for > self.ready + self.unready
         coming = missing or self.unready > 0 or len(self._parking) > 0
         if coming:
@@ -216,16 +216,12 @@ class PodReplicas:
 
     # -- parking and marks ------------------------------------------------------------------------------------------
 
-    def _arm(self) -> None:
-        due = self._parking.next_lapse
-        self._timer = self._loop.call_at(due, self._lapse) if due is not None else None
-
     def _lapse(self) -> None:
+        self._timer = None
         over = self._parking.lapse(self._loop.time())
-        self._arm()
         if over:
             log.info("%s: %d pods were to go and did not; they take requests again", self._label, len(over))
-            self._settle(over)
+        self._settle(over)
         if not self._parking:
             self._marks.wish(())
             self._erase_marks()

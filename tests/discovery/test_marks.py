@@ -57,6 +57,15 @@ async def test_the_chosen_are_marked_and_later_others(cluster, marks):
     assert marks.borne(cluster.view()) == []
 
 
+async def test_a_pod_that_is_chosen_again_gets_a_new_mark(cluster, marks):
+    pod = cluster.add("a")
+    for _ in range(2):
+        mark = marks.wish([pod])
+        await marks.write(cluster.view())
+        assert cluster.noted("a") == (MARKED_COST, mark)
+    assert len(cluster.patches) == 2
+
+
 async def test_the_cost_that_somebody_else_gave_stays(cluster, marks):
     pod = cluster.add("a", cost="-7")
     mark = marks.wish([pod])
@@ -99,14 +108,15 @@ async def test_the_next_pod_of_that_name_is_not_marked(cluster, marks, caplog):
 @pytest.mark.parametrize("error", [refusal(403, "Forbidden"), httpx2.ConnectError("refused")])
 async def test_what_cannot_be_written_is_logged_and_tried_again_the_next_time(cluster, marks, caplog, error):
     pod = cluster.add("a")
+    before = cluster.view()
     marks.wish([pod])
-    await marks.write(cluster.view())
+    await marks.write(before)
     cluster.fails = error
     marks.wish(())
-    await marks.write(cluster.view())
+    await marks.write(before)
     assert "pod default/a cannot be marked" in caplog.text
     cluster.fails = None
-    await marks.write(cluster.view())
+    await marks.write(before)
     assert cluster.noted("a") == (None, None)
 
 
@@ -118,7 +128,8 @@ async def test_who_does_not_lead_writes_nothing(cluster, marks):
     assert cluster.patches == []
 
 
-async def test_some_at_once_and_in_the_order_of_wishes(cluster):
+@pytest.mark.parametrize("number", [3, 2 * AT_ONCE])
+async def test_some_at_once_and_in_the_order_of_wishes(cluster, number):
     """A write that hangs holds up the next one of that version, so that they cannot overtake each other."""
     running, most, gate = 0, 0, asyncio.Event()
 
@@ -131,7 +142,7 @@ async def test_some_at_once_and_in_the_order_of_wishes(cluster):
         cluster.patches.append((name, patch["metadata"]["annotations"][MARK]))
 
     cluster.patch = patch
-    pods = [cluster.add(f"p-{number}") for number in range(2 * AT_ONCE)]
+    pods = [cluster.add(f"p-{each}") for each in range(number)]
     marks = Marks(cluster.marker)
     mark = marks.wish(pods)
     async with asyncio.TaskGroup() as tasks:
@@ -141,7 +152,7 @@ async def test_some_at_once_and_in_the_order_of_wishes(cluster):
         tasks.create_task(marks.write(cluster.view()))
         for _ in range(20):
             await asyncio.sleep(0)
-        assert running == AT_ONCE
+        assert running == min(number, AT_ONCE)
         gate.set()
-    assert most == AT_ONCE
+    assert most == min(number, AT_ONCE)
     assert [written for _, written in cluster.patches] == [mark] * len(pods) + [None] * len(pods)

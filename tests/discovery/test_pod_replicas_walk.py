@@ -34,22 +34,26 @@ class Walk(RuleBasedStateMachine):
 
     # -- the world ----------------------------------------------------------------------------------------------------
 
-    @rule(name=NAMES, state=st.sampled_from(State), app=APPS)
-    def change(self, name, state, app):
+    @rule(name=NAMES, state=st.sampled_from(State), app=APPS, heard=st.booleans())
+    def change(self, name, state, app, heard):
         pod = self.stage.api.pods.get(name)
         uid = pod["metadata"]["uid"] if pod else f"{name}{next(self.numbers)}"
         self.stage.change(name, state, app, uid=uid)
+        if heard:
+            self.hear(name)
 
     @rule(name=NAMES)
     def delete(self, name):
         self.stage.api.pods.pop(name, None)
 
-    @rule(name=NAMES, mark=st.sampled_from(["1 you", "2 you", None]))
-    def mark(self, name, mark):
+    @rule(name=NAMES, mark=st.sampled_from(["1 you", "2 you", None]), heard=st.booleans())
+    def mark(self, name, mark, heard):
         """By another router that leads."""
         if (pod := self.stage.api.pods.get(name)) is not None:
             others = {key: value for key, value in pod["metadata"]["annotations"].items() if key != MARK}
             pod["metadata"]["annotations"] = others | ({MARK: mark} if mark else {})
+            if heard:
+                self.hear(name)
 
     @rule(seconds=st.sampled_from([0.5, 4.0, PARK_S]))
     def pass_time(self, seconds):

@@ -29,6 +29,11 @@ def test_the_order_in_which_pods_are_missed_least():
     assert chosen(pods, 6) == chosen(pods, 9) == []
 
 
+def test_what_a_pod_still_runs_that_is_not_ready_any_more_does_not_keep_it():
+    pods = [pod("older", State.STARTING, born_s=1), pod("newer", State.STARTING, born_s=2)]
+    assert chosen(pods, 1, newer=3) == ["newer"]
+
+
 def test_those_that_are_going_anyway_do_not_count():
     pods = [pod("a"), pod("b", State.TERMINATING), pod("c", State.ENDED)]
     assert chosen(pods, 1) == []
