@@ -14,6 +14,7 @@ from lightkube import ApiError, AsyncClient, KubeConfig
 from lightkube.config import client_adapter
 from lightkube.config.kubeconfig import SingleConfig
 from lightkube.core.exceptions import ConfigError
+from yaml import YAMLError  # type: ignore[import-untyped]
 
 from router.errors import MaitreError
 
@@ -26,6 +27,12 @@ CALL_FAILED: Final = (httpx2.HTTPError, OSError, msgspec.MsgspecError, ConfigErr
 the last: a token that is to be read anew and is not there."""
 
 
+NO_KUBECONFIG: Final = (ConfigError, OSError, KeyError, ValueError, TypeError, AttributeError)
+"""What lightkube raises for a file that is there and is something else; it looks at no part before it uses it."""
+
+_NOWHERE: Final = "no cluster to connect to: neither a service account, nor KUBECONFIG, nor ~/.kube/config works"
+
+
 class ClusterUnknown(MaitreError):
     """Nothing says where the API server is, or who we are; the message says what was looked for."""
 
@@ -34,11 +41,10 @@ def find_cluster() -> SingleConfig:
     """The service account of this pod, else KUBECONFIG, else ~/.kube/config. Raises ClusterUnknown."""
     try:
         found = KubeConfig.from_env().get()
-    except (ConfigError, KeyError, ValueError) as error:
-        message = (
-            f"no cluster to connect to: neither a service account, nor KUBECONFIG, nor ~/.kube/config works: {error}"
-        )
-        raise ClusterUnknown(message) from error
+    except YAMLError:  # without the parser's message: it quotes the file, which has credentials
+        raise ClusterUnknown(f"{_NOWHERE}: the kubeconfig is not YAML") from None
+    except NO_KUBECONFIG as error:
+        raise ClusterUnknown(f"{_NOWHERE}: {error}") from error
     if found is None or found.user is None:
         raise ClusterUnknown("no cluster: the current context of the kubeconfig names no user")
     return found

@@ -6,9 +6,10 @@
     410 Gone   the place is too old, or compacted away: list again; what was deleted meanwhile is missing in it
     anything else that fails: say so, pause (doubling, with jitter), and go on from the same place
 
-A stream on which nothing comes for QUIET_S is opened anew at the same place: that costs one request and loses nothing,
-and it is how a peer that vanished without a word is noticed. Objects reach the sink in the order of the server's
-changes; one that did not change in a new list is in `replace` all the same. The sink is synchronous and must not raise.
+A watch ends by the server's will, by a cut, or because nothing comes for QUIET_S, and is opened anew at the same place:
+that costs one request and loses nothing, and it is how a peer that vanished without a word is noticed. Objects reach
+the sink in the order of the server's changes; one that did not change in a new list is in `replace` all the same. The
+sink is synchronous and must not raise.
 
 lightkube's own watch asks for no bookmarks and goes on after a 410 without a list, losing deletions; hence this one,
 on lightkube's HTTP client and decoders. Run by the composition root, one task for each kind and namespace.
@@ -18,7 +19,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 from http import HTTPStatus
 from typing import Any, Final, Generic, Protocol, TypeVar
 
@@ -37,6 +40,8 @@ WATCH_S: Final = 300.0
 """How long the server is asked to keep one watch, and up to half more by chance so that they do not end together."""
 QUIET_S: Final = 90.0
 """A bookmark comes every minute."""
+LASTED_S: Final = 1.0
+"""A watch that stood so long is resumed without a pause, however it ended; of others there are a few in a second."""
 FIRST_PAUSE_S: Final = 0.25
 LONGEST_PAUSE_S: Final = 15.0
 
@@ -84,6 +89,7 @@ class Reflector(Generic[T]):
         labels: str | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         draw: Callable[[], float],
+        now: Callable[[], float] = time.monotonic,
         quiet_s: float = QUIET_S,
     ) -> None:
         """`fields` and `labels` are selectors as the API has them; `draw` gives numbers in [0, 1)."""
@@ -96,6 +102,7 @@ class Reflector(Generic[T]):
         self._selectors = {"fieldSelector": fields, "labelSelector": labels}
         self._sleep = sleep
         self._draw = draw
+        self._now = now
         self._quiet_s = quiet_s
         self._version: str | None = None
         self.subject = api_info(resource).plural + (f" in namespace {namespace}" if namespace else "")
@@ -107,19 +114,21 @@ class Reflector(Generic[T]):
         pause_s = FIRST_PAUSE_S
         try:
             while True:
+                before, lasted = self._version, False
                 try:
                     if self._version is None:
                         self._version = await self._list()
-                    if await self._watch():
-                        pause_s = FIRST_PAUSE_S
-                        continue
+                    lasted = await self._watch()
                 except _Gone:
                     log.info("listing anew", extra={"fields": {"subject": self.subject}})
                     self._version = None
                 except CALL_FAILED as error:
                     self._contact.lost(self.subject, explain(error))
-                await self._sleep(pause_s * (1 + self._draw()) / 2)
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+                if lasted or self._version not in (before, None):
+                    pause_s = FIRST_PAUSE_S
+                if not lasted:
+                    await self._sleep(pause_s * (1 + self._draw()) / 2)
+                    pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         finally:
             self._contact.ended(self.subject)
 
@@ -140,7 +149,7 @@ class Reflector(Generic[T]):
         return version or "0"
 
     async def _watch(self) -> bool:
-        """Until the server ends it, or nothing comes for too long; whether it was worth while."""
+        """Until the server ends it, nothing comes for too long, or it is cut; whether it stood for long enough."""
         parameters = self._parameters(
             watch="true",
             allowWatchBookmarks="true",
@@ -152,10 +161,11 @@ class Reflector(Generic[T]):
                 await answer.aread()
             _raise_for_status(answer)
             self._contact.made(self.subject)
-            before, lines = self._version, _Lines(answer)
-            async for line in lines:
-                self._take(line)
-            return lines.silent or self._version != before
+            began = self._now()
+            async with aclosing(_lines(answer)) as lines:
+                async for line in lines:
+                    self._take(line)
+        return self._now() - began >= LASTED_S
 
     def _take(self, line: bytes) -> None:
         event = decode_watch_event(line)
@@ -206,19 +216,11 @@ def _raise_for_status(answer: httpx2.Response) -> None:
         answer.raise_for_status()
 
 
-class _Lines:
-    """One event each. Silence is an end like any other: the watch goes on from where it was."""
-
-    def __init__(self, answer: httpx2.Response) -> None:
-        self._answer = answer
-        self.silent = False
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        rest = b""
-        try:
-            async for piece in self._answer.aiter_bytes():
-                *lines, rest = (rest + piece).split(b"\n")
-                for line in filter(None, lines):
-                    yield line
-        except httpx2.ReadTimeout:
-            self.silent = True
+async def _lines(answer: httpx2.Response) -> AsyncGenerator[bytes]:
+    """One event each. Silence and a cut are ends like any other: the watch goes on from where it was."""
+    rest = b""
+    with suppress(httpx2.TransportError):
+        async for piece in answer.aiter_bytes():
+            *lines, rest = (rest + piece).split(b"\n")
+            for line in filter(None, lines):
+                yield line

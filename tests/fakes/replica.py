@@ -60,6 +60,11 @@ class Call:
             while await self._reader.read(65536):
                 pass
 
+    @property
+    def closed(self) -> bool:
+        """By this side, or broken."""
+        return self._writer.transport.is_closing()
+
     def close(self) -> None:
         self._writer.close()
 
