@@ -19,7 +19,7 @@ Key = tuple[str, str | None, str]
 
 def read(text: str) -> list[Object]:
     """The documents of a YAML stream, with scalars as Kubernetes understands them, which is YAML 1.1."""
-    yaml = YAML(typ="safe", pure=True)
+    yaml = YAML(typ="safe")
     yaml.version = (1, 1)
     return [document for document in yaml.load_all(io.StringIO(text)) if document is not None]
 
