@@ -50,7 +50,7 @@ def test_helm_renders_what_kustomize_renders(helm: Path, kubectl: Path, variant:
 
 
 @pytest.mark.parametrize("folder", [".", "monitoring", "monitoring/by-service", "kubernetes-1.20", "example"])
-def test_the_kustomize_of_kubernetes_1_20_renders_the_same(kubectl: Path, old_kubectl: Path, folder: str) -> None:
+def test_the_kustomize_of_kubectl_1_20_renders_the_same(kubectl: Path, old_kubectl: Path, folder: str) -> None:
     new = objects.by_key(objects.kustomize(kubectl, DEPLOY / folder))
     assert objects.by_key(objects.kustomize(old_kubectl, DEPLOY / folder)) == new
 
@@ -63,3 +63,21 @@ def test_the_whole_is_the_base_with_rights_in_the_cluster(kubectl: Path) -> None
 def test_nothing_but_namespaces_that_are_served_gets_rights(kubectl: Path) -> None:
     kinds = {kind for kind, _, _ in objects.by_key(objects.kustomize(kubectl, DEPLOY / "namespaced"))}
     assert not kinds & {"ClusterRole", "ClusterRoleBinding"}
+
+
+def test_before_1_23_it_is_the_whole_without_rules_in_the_definition(kubectl: Path) -> None:
+    whole = objects.by_key(objects.kustomize(kubectl, DEPLOY))
+    old = objects.by_key(objects.kustomize(kubectl, DEPLOY / "kubernetes-1.20"))
+    definition = ("CustomResourceDefinition", None, "scoringendpoints.maitre.dev")
+    budget = ("PodDisruptionBudget", "maitre-system", "maitre")
+    expected = {
+        definition: without(whole[definition], "x-kubernetes-validations"),
+        budget: whole[budget] | {"apiVersion": "policy/v1beta1"},
+    }
+    assert old == whole | expected
+
+
+def without(value: Any, key: str) -> Any:
+    if isinstance(value, dict):
+        return {each: without(part, key) for each, part in value.items() if each != key}
+    return [without(part, key) for part in value] if isinstance(value, list) else value
