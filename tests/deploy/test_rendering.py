@@ -1,0 +1,83 @@
+"""Helm and kustomize render the same objects."""
+
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.deploy import objects
+from tests.deploy.objects import DEPLOY, Key, Object
+
+OF_HELM = {"app.kubernetes.io/managed-by", "helm.sh/chart"}
+VARIANTS = {
+    "default": (["."], []),
+    "namespaced": (["namespaced"], ["--set", "namespaces={default}"]),
+    "pod monitor": ([".", "monitoring"], ["--set", "monitoring.kind=PodMonitor"]),
+    "service monitor": ([".", "monitoring/by-service"], ["--set", "monitoring.kind=ServiceMonitor"]),
+    "tls": (["tls"], ["--set", "tls.secretName=maitre-tls"]),
+}
+
+
+def same(rendered: list[Object]) -> dict[Key, Object]:
+    """Without what is Helm's own business: its labels, and the namespace, which it does not make."""
+    found = objects.by_key(each for each in rendered if each["kind"] != "Namespace")
+    for each in found.values():
+        labels = each["metadata"].get("labels", {})
+        each["metadata"]["labels"] = {label: value for label, value in labels.items() if label not in OF_HELM}
+    return {key: by_name(each) for key, each in found.items()}
+
+
+def by_name(value: Any) -> Any:
+    """Variables, volumes and their likes, which go by name, in the order of their names; other lists as they are."""
+    if isinstance(value, dict):
+        return {key: by_name(part) for key, part in value.items()}
+    if not isinstance(value, list):
+        return value
+    parts = [by_name(part) for part in value]
+    named = all(isinstance(part, dict) and "name" in part for part in parts)
+    return sorted(parts, key=itemgetter("name")) if named else parts
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_helm_renders_what_kustomize_renders(helm: Path, kubectl: Path, variant: str) -> None:
+    folders, values = VARIANTS[variant]
+    kustomized = same([each for folder in folders for each in objects.kustomize(kubectl, DEPLOY / folder)])
+    helmed = same(objects.helm(helm, *values))
+    assert helmed.keys() == kustomized.keys()
+    for key, expected in kustomized.items():
+        assert helmed[key] == expected
+
+
+@pytest.mark.parametrize("folder", [".", "monitoring", "monitoring/by-service", "kubernetes-1.20", "example"])
+def test_the_kustomize_of_kubectl_1_20_renders_the_same(kubectl: Path, old_kubectl: Path, folder: str) -> None:
+    new = objects.by_key(objects.kustomize(kubectl, DEPLOY / folder))
+    assert objects.by_key(objects.kustomize(old_kubectl, DEPLOY / folder)) == new
+
+
+def test_the_whole_is_the_base_with_rights_in_the_cluster(kubectl: Path) -> None:
+    parts = [*objects.kustomize(kubectl, DEPLOY / "base"), *objects.kustomize(kubectl, DEPLOY / "cluster-wide")]
+    assert objects.by_key(objects.kustomize(kubectl, DEPLOY)) == objects.by_key(parts)
+
+
+def test_nothing_but_namespaces_that_are_served_gets_rights(kubectl: Path) -> None:
+    kinds = {kind for kind, _, _ in objects.by_key(objects.kustomize(kubectl, DEPLOY / "namespaced"))}
+    assert not kinds & {"ClusterRole", "ClusterRoleBinding"}
+
+
+def test_before_1_23_it_is_the_whole_without_rules_in_the_definition(kubectl: Path) -> None:
+    whole = objects.by_key(objects.kustomize(kubectl, DEPLOY))
+    old = objects.by_key(objects.kustomize(kubectl, DEPLOY / "kubernetes-1.20"))
+    definition = ("CustomResourceDefinition", None, "scoringendpoints.maitre.dev")
+    budget = ("PodDisruptionBudget", "maitre-system", "maitre")
+    expected = {
+        definition: without(whole[definition], "x-kubernetes-validations"),
+        budget: whole[budget] | {"apiVersion": "policy/v1beta1"},
+    }
+    assert old == whole | expected
+
+
+def without(value: Any, key: str) -> Any:
+    if isinstance(value, dict):
+        return {each: without(part, key) for each, part in value.items() if each != key}
+    return [without(part, key) for part in value] if isinstance(value, list) else value
