@@ -1,12 +1,11 @@
 """What the API server was asked, by whom: its audit log, read as it grows.
 
-One event per request. A watch is there from its beginning on, anything else once it is answered; the line may come
-a moment after the answer, so tests wait with `until`.
+One event per request, when it is answered: a watch is there once it has ended. The line may come a moment after the
+answer, so tests wait with `until`.
 """
 
 import asyncio
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,7 +17,7 @@ from tests.fakes.changes import BOUND_S
 POLICY = {
     "apiVersion": "audit.k8s.io/v1",
     "kind": "Policy",
-    "omitStages": ["RequestReceived"],
+    "omitStages": ["RequestReceived", "ResponseStarted"],
     "rules": [
         {"level": "Metadata", "resources": [{"group": "", "resources": ["secrets", "serviceaccounts/token"]}]},
         {"level": "RequestResponse", "verbs": ["create", "update", "patch"]},
@@ -51,7 +50,6 @@ class AuditLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._offset = 0
-        self._ids: set[str] = set()
         self._seen: list[Asked] = []
 
     def events(self, start: int = 0, **wanted: object) -> list[Asked]:
@@ -80,14 +78,7 @@ class AuditLog:
             text = file.read()
         whole = text[: text.rfind(b"\n") + 1]
         self._offset += len(whole)
-        self._seen.extend(self._new(whole))
-
-    def _new(self, lines: bytes) -> Iterator[Asked]:
-        for line in lines.splitlines():
-            event = json.loads(line)
-            if event["auditID"] not in self._ids:
-                self._ids.add(event["auditID"])
-                yield _asked(event)
+        self._seen.extend(_asked(json.loads(line)) for line in whole.splitlines())
 
 
 def _asked(event: dict[str, Any]) -> Asked:
