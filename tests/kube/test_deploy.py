@@ -19,7 +19,7 @@ from tests.kube.control_plane import ControlPlane
 ROUTER = "system:serviceaccount:maitre-system:maitre"
 CONFINED = "system:serviceaccount:maitre-system:confined"
 NEWER = {("policy/v1", "PodDisruptionBudget"), ("apiextensions.k8s.io/v1", "CustomResourceDefinition")}
-"""What is not for a server of 1.20 as it is in deploy/, but in kubernetes-1.20: a version, and rules in the definition."""
+"""What deploy/ has not for a server of 1.20, but kubernetes-1.20 has: a version, and a definition without rules."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
