@@ -33,7 +33,7 @@ from router.discovery.race import first_of
 from router.discovery.readiness import Prober
 from router.discovery.warden import Warden
 from router.discovery.watchlist import Watchlist
-from router.model.problems import ConfigurationRefused
+from router.model.problems import ConfigurationRefused, Problem
 from router.proxy.exchange import Exchange
 from router.proxy.identifiers import RequestIds
 from router.proxy.listener import Listener, bind
@@ -254,11 +254,15 @@ async def drain(plane: DataPlane, seconds: float, hurry: asyncio.Event) -> None:
 
 
 async def _follow(store: Store, fleet: Fleet, cluster: Cluster | None) -> None:
-    """Brings every change of the configuration into force, or says why not."""
+    """Brings every change of the configuration into force, or says why not: each problem once, while it lasts."""
+    told: set[Problem] = set()
     async for configuration in store.changes():
         fleet.apply(configuration)
         for problem in configuration.problems:
-            log.error("configuration refused; the last good one stays", extra={"fields": {"problem": str(problem)}})
+            if problem not in told:
+                fields = {"problem": str(problem)}
+                log.error("configuration refused; the last good one stays", extra={"fields": fields})
+        told = set(configuration.problems)
         if not configuration.problems:
             log.info("configuration in force", extra={"fields": {"endpoints": len(configuration.catalogue.endpoints)}})
         if cluster is not None:
