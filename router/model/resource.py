@@ -9,8 +9,10 @@ read its files.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv6Address, ip_address
 from pathlib import PurePosixPath
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from router.model.interpreting import Interpreted, Place, interpret
 from router.model.rules import Violation
@@ -53,6 +55,10 @@ def cluster_violations(endpoint: ScoringEndpoint) -> Iterator[Violation]:
         if version.target.command is not None:
             message = "is not allowed in a cluster: deployment or urls; a resource starts no processes"
             yield Violation((*at, "command"), message)
+        for number, url in enumerate(version.target.urls or ()):
+            if _is_the_routers_own(urlsplit(url).hostname or ""):
+                message = "is not allowed in a cluster: an address that is not the router's own host or link-local"
+                yield Violation((*at, "urls", number), message)
         if version.target.tls is not None:
             yield from _tls(version.target.tls, (*at, "tls"))
 
@@ -81,6 +87,19 @@ def _tls(tls: UpstreamTls, at: tuple[str | int, ...]) -> Iterator[Violation]:
         if name is not None and not _is_below(name):
             message = f"is not allowed in a cluster: a relative path without .., below {TLS_DIRECTORY}"
             yield Violation((*at, key), message)
+
+
+def _is_the_routers_own(host: str) -> bool:
+    """Its pod's ports, and what only its node may ask: cloud providers give credentials to 169.254.169.254."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    if isinstance(address, IPv6Address):
+        address = address.ipv4_mapped or address
+    return address.is_loopback or address.is_link_local or address.is_unspecified
 
 
 def _is_below(name: str) -> bool:

@@ -129,6 +129,22 @@ def test_tls_files_below_their_directory_are_taken(name: str) -> None:
     assert problems({**WORKLOAD, "tls": {"caFile": name}}) == ()
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1", "127.8.9.10", "localhost", "a.localhost", "[::1]", "0.0.0.0", "169.254.169.254", "[fe80::1]",
+     "[::ffff:169.254.169.254]", "[::ffff:127.0.0.1]"],
+)  # fmt: skip
+def test_urls_name_neither_the_router_nor_what_only_its_node_may_ask(host: str) -> None:
+    (problem,) = problems({"urls": ["http://10.0.0.1:5001", f"http://{host}:5001"]})
+    assert problem.key == "spec.versions[0](blue).target.urls[1]"
+    assert "the router's own host or link-local" in problem.message
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "192.168.1.1", "models.example.com", "blue.models.svc", "[fd00::1]"])
+def test_other_urls_are_taken(host: str) -> None:
+    assert problems({"urls": [f"http://{host}:5001"]}) == ()
+
+
 def test_every_version_is_looked_at() -> None:
     versions = [{"name": name, "target": {"command": ["{port}"]}} for name in ("blue", "green")]
     assert [problem.key for problem in problems({}, versions=versions)] == [
