@@ -2,7 +2,8 @@
 
 `policy.decide` does the thinking, `Pursuit` the scaling; this file knows when to look. It looks at a workload
 
-- when it is added, or when `run` starts: so its minimum or fixed size is there at once;
+- when it is added, or when `run` starts: so its minimum or fixed size is there at once. Each run begins without memory
+  of what was before it, so that a router which becomes the leader never shrinks on a window that it did not see itself;
 - every `refresh_s` of its settings. All workloads of one period are walked through together, by one timer. Those that
   are settled (see `Decision.settled`) and have seen no activity, no new settings and no foreign hand since are passed
   over, at the price of three reads, so ten thousand idle versions cost next to nothing;
@@ -62,6 +63,12 @@ class _Watched:
         self._activity = 0
         self._settings: ScalingSettings | None = None
         self._size = 0
+
+    def begin(self, now: float) -> None:
+        """Forget what was seen so far, and go on from the size that is found."""
+        self.state = ScalingState.begin(now, self.pursuit.size)
+        self.triggered = False
+        self._settled = False
 
     def is_idle(self) -> bool:
         """Whether looking again would lead to the same decision."""
@@ -131,15 +138,23 @@ class AutoscalerLoop:
         self._tasks.create_task(self._look_soon(key, watched))
 
     async def run(self) -> None:
-        """Work until cancelled. Calls under way are cancelled with it."""
+        """Work until cancelled, any number of times; nothing that a run has begun goes on after its end.
+
+        Calls under way are cancelled with it, and their wishes forgotten: another one may be scaling by then.
+        """
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             try:
-                await self._look_at(list(self._watched.values()))
+                several = list(self._watched.values())
+                for watched in several:
+                    watched.begin(self._now())
+                await self._look_at(several)
                 await asyncio.Event().wait()
             finally:
                 self._tasks = None  # before the group ends: no task may be added to a group that is ending
                 self._periods.clear()
+                for watched in self._watched.values():
+                    watched.pursuit.stop()
 
     async def _look_soon(self, key: Key, watched: _Watched) -> None:
         try:

@@ -38,6 +38,7 @@ class Pursuit:
         self._sleep = sleep
         self._wish: Decision | None = None
         self._task: asyncio.Task[None] | None = None
+        self._call: asyncio.Task[Exception | None] | None = None
 
     def __repr__(self) -> str:
         wish = self._wish.desired if self._wish else None
@@ -56,10 +57,11 @@ class Pursuit:
             self._task = tasks.create_task(self._pursue(), name=f"scale {'/'.join(self._key)}")
 
     def stop(self) -> None:
-        """Give up the wish, and a call under way."""
+        """Give up the wish, and a call under way: it does not run another line, whatever it has just heard."""
         self._wish = None
-        if self._task is not None:
-            self._task.cancel()
+        for task in (self._call, self._task):
+            if task is not None:
+                task.cancel()
 
     async def _pursue(self) -> None:
         pause_s = FIRST_PAUSE_S
@@ -77,7 +79,7 @@ class Pursuit:
     async def _bounded(self, replicas: int) -> Exception | None:
         """One attempt within SCALE_TIMEOUT_S of the loop's own clock; what it failed of, or None."""
         async with asyncio.TaskGroup() as attempt:
-            call = attempt.create_task(self._attempt(replicas))
+            self._call = call = attempt.create_task(self._attempt(replicas))
             limit = attempt.create_task(self._limit(call))
             await asyncio.wait({call})
             limit.cancel()

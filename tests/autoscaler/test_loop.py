@@ -381,6 +381,85 @@ async def test_it_runs_again_after_it_was_stopped_in_the_middle_of_a_call(loop, 
     assert repr(loop) == "<AutoscalerLoop stopped workloads=1 periods=[]>"
 
 
+async def test_a_run_never_shrinks_in_its_first_window_whatever_it_saw_before(loop, clock):
+    version = Version(clock)
+    async with running(loop, clock, version):
+        version.serve(in_flight=7, arrivals=7)
+        await clock.advance(1.0)
+        version.serve(in_flight=1, arrivals=7, completions=6, service_s=3.0)
+        await clock.advance(50.0)
+    await clock.advance(3600.0)  # another one leads, and makes it 30
+    version.size = 30
+    async with running(loop, clock):
+        begun = clock.now()
+        for _ in range(60):
+            await clock.advance(0.999)
+            version.serve(in_flight=1)
+        assert version.asked == [(1.0, 10)]
+        await clock.advance(1.0)
+        assert version.asked[1:] == [(begun + 60.0, 2)]
+
+
+async def test_what_was_added_long_before_the_first_run_is_not_shrunk_at_its_start(loop, clock):
+    version = Version(clock, current=30)
+    loop.add(version, version)
+    await clock.advance(3600.0)
+    async with running(loop, clock):
+        await clock.advance(59.0)
+        assert version.asked == []
+
+
+async def test_no_wish_of_a_run_outlives_it(loop, clock):
+    version = Version(clock)
+    version.answer = version.fail
+    async with running(loop, clock, version):
+        version.serve(in_flight=14)
+        await clock.advance(1.5)
+    version.answer = version.obey
+    await clock.advance(60.0)
+    assert version.asked == [(1.0, 20)]
+    assert clock.sleepers == 0
+    version.serve(in_flight=7)
+    async with running(loop, clock):
+        assert version.asked == [(1.0, 20), (61.5, 10)]
+
+
+async def test_a_call_under_way_when_a_run_ends_goes_no_further(loop, clock):
+    version, gate, went_on = Version(clock), asyncio.Event(), []
+
+    async def read_then_write(replicas):
+        await gate.wait()
+        went_on.append(replicas)
+
+    version.answer = read_then_write
+    loop.add(version, version)
+    run = asyncio.get_running_loop().create_task(loop.run())
+    await clock.settle()
+    version.serve(in_flight=14)
+    await clock.advance(1.0)
+    run.cancel()
+    gate.set()  # what the call waits for is there in the very turn in which it is to end
+    await clock.advance(60.0)
+    assert run.cancelled()
+    assert (version.asked, went_on, version.size) == ([(1.0, 20)], [], 1)
+
+
+async def test_a_trigger_works_in_a_run_after_one_that_ended_before_it_fired(loop, clock):
+    version = Version(clock)
+    loop.add(version, version)
+    run = asyncio.get_running_loop().create_task(loop.run())
+    await clock.settle()
+    run.cancel()
+    loop.trigger(version.key)  # what it began is called off before its first line
+    await clock.settle()
+    async with running(loop, clock):
+        await clock.advance(0.5)
+        version.serve(queued=13)
+        loop.trigger(version.key)
+        await clock.advance(0.15)
+        assert [size for _, size in version.asked] == [19]
+
+
 async def test_others_get_a_turn_among_many_decisions(loop, clock):
     versions = [Version(clock, f"v{index}") for index in range(350)]
     async with running(loop, clock, *versions):
