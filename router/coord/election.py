@@ -13,12 +13,12 @@ timestamp of the Lease is looked at (a `Record` has none). It rests on these rul
   counts as not made for leading, and as possibly made for everything else: what is there is read first, then.
 - A follower writes over another one's record only when that has not changed for a whole DURATION_S of its own clock,
   counted from when the *answer* was there that first showed it. So the holder's term began earlier, and is over.
-- That there is no Lease is waited out like a holder: somebody may have deleted it under a leader.
-- A free record (no holder) is taken at once. Whoever frees it must have ended what only a leader may do.
+- Where there is no Lease, somebody may have deleted it under a leader. So it is made in the name of an UNKNOWN holder,
+  who is then waited out like any other.
+- A free record (no holder) is taken at once. Whoever frees it must have ended what only a leader may do; a foreign hand
+  that frees it under a leader is not defended against.
 
-Not defended against: a Lease that is freed by a foreign hand while its holder leads, or deleted, made anew and deleted
-again between two reads of a follower. Times are seconds of one clock of the candidate's own, `u` is uniform in [0, 1).
-Called by `router.coord.leader` only.
+Times are seconds of one clock of the candidate's own, `u` is uniform in [0, 1). Called by `router.coord.leader` only.
 """
 
 from __future__ import annotations
@@ -47,6 +47,9 @@ RetryPeriod and JitterFactor). It adds to the takeover, so it is shorter than th
 
 FREE: Final = ""
 """The holder of a record that nobody holds."""
+
+UNKNOWN: Final = "unknown"
+"""The holder in whose name a Lease is made: one that may have led by a Lease that was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +108,7 @@ class _Seen:
 
     def held_by_another(self, identity: str) -> bool:
         """Whether it has to be waited out before it may be replaced."""
-        return self.record is None or self.record.holder not in (FREE, identity)
+        return self.record is not None and self.record.holder not in (FREE, identity)
 
     @property
     def silent_at(self) -> float:
@@ -188,6 +191,9 @@ class Election:
             return
         write, at = self._sent.write, self._sent.at
         self._sent = None
+        if write.under is None:
+            self._due = at  # to be read at once: the unknown holder is timed from when it stood for sure
+            return
         self._seen = _Seen(write.record, version, since=at)
         self._certain = True
         # A write that changed nothing has no new version. Followers did not see it, so it renews nothing.
@@ -219,9 +225,10 @@ class Election:
         return self._seen.silent_at if self._seen.held_by_another(self.identity) else self._due
 
     def _claim(self) -> Record:
-        """The record that makes us holder, or keeps us so. The first holder of a new Lease is no transition."""
-        changes = self._seen is not None and self._seen.record is not None and self.holder != self.identity
-        return Record(self.identity, transitions=self.transitions + changes)
+        """The record that makes us holder, or keeps us so; but first, one for somebody to be holder of."""
+        if self._seen is None or self._seen.record is None:
+            return Record(UNKNOWN)
+        return Record(self.identity, transitions=self.transitions + (self.holder != self.identity))
 
     def _send(self, record: Record, now: float) -> Write:
         write = Write(record, self._seen.version if self._seen else None)
