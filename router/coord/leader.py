@@ -134,12 +134,11 @@ class Leader:
         try:
             if isinstance(step, Read):
                 sighting = await self._lease.read()
-                self._tell()  # a term that ended meanwhile, before what was heard begins another one
                 record, version = sighting or (None, None)
                 self._election.found(record, version, self._now())
             else:
                 accepted = await self._lease.write(step.record, step.under)
-                self._tell()
+                self._tell()  # a term that ended meanwhile, before another one begins
                 self._election.accepted(accepted)
         except LeaseChanged:
             self._election.conflicted()
