@@ -168,6 +168,37 @@ async def test_what_was_decided_without_knowing_the_size_is_not_written():
     assert (watched.server.calls, watched.scale.current(), watched.told) == (["get"], 12, [])
 
 
+async def test_a_status_of_before_our_write_that_is_told_after_it_costs_no_conflict(watched):
+    watched.server.status_changes()
+    watched.server.status_changes()
+    late = watched.server.events.popleft()
+    watched.deliver()
+    await watched.scale.scale(5)
+    watched.scale.seen(*late)
+    await watched.scale.scale(6)
+    assert watched.server.calls == ["put 5", "put 6"]
+
+
+async def test_a_read_that_is_under_way_is_waited_for(watched):
+    """Its answer would otherwise come after that of the write, be older, and look like a foreign size."""
+    gates = [asyncio.Event() for _ in range(4)]
+    passed = iter(gates)
+
+    async def gate():
+        await next(passed).wait()
+
+    watched.server.gate = gate
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(watched.scale.read())
+        await asyncio.sleep(0)
+        gates[0].set()  # it has seen the 3
+        tasks.create_task(watched.scale.scale(5))
+        await asyncio.sleep(0)
+        for one in (*gates[2:], gates[1]):
+            one.set()
+    assert (watched.scale.current(), watched.told, watched.server.calls) == (5, [], ["get", "put 5"])
+
+
 # Writes that nobody answers
 
 
@@ -175,6 +206,14 @@ async def test_a_write_that_was_made_without_an_answer_is_ours(watched):
     with pytest.raises(ScaleFailed, match="does not answer in time"):
         await lose_the_answer(watched, 5)
     assert watched.server.replicas == 5
+    await watched.catch_up()
+    assert (watched.scale.current(), watched.told) == (5, [])
+
+
+async def test_a_write_that_the_watch_tells_of_and_nobody_answers_is_to_be_read(watched):
+    with pytest.raises(ScaleFailed):
+        await lose_the_answer(watched, 5, meanwhile=watched.deliver)
+    assert watched.scale.stale
     await watched.catch_up()
     assert (watched.scale.current(), watched.told) == (5, [])
 
@@ -212,7 +251,7 @@ async def test_the_size_of_a_write_that_can_no_longer_be_made_is_foreign(watched
     assert watched.told == [(3, 4), (4, 5)]
 
 
-async def lose_the_answer(watched, replicas):
+async def lose_the_answer(watched, replicas, meanwhile=lambda: None):
     """The write is made, and the connection breaks."""
     turns = 0
 
@@ -220,6 +259,7 @@ async def lose_the_answer(watched, replicas):
         nonlocal turns
         turns += 1
         if turns == 2:
+            meanwhile()
             raise SILENCE
 
     watched.server.gate = gate
