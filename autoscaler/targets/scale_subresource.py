@@ -134,7 +134,6 @@ class ScaleSubresource:
         """The object was deleted: what will be found under its name next is another one."""
         self._lives += 1
         self._version = self._edition = self._latest = self._own = None
-        self._unanswered.clear()
         self.stale = False
 
     async def read(self) -> None:
@@ -147,17 +146,16 @@ class ScaleSubresource:
 
         Raises NotLeading, or ScaleFailed; then it may have been made all the same if the reason is NO_ANSWER.
         """
+        decided_on = self._replicas if self.known else None  # before waiting for a read that is under way
         async with self._busy:
             for _ in range(CONFLICTS):
-                before, version = self._replicas, self._version
-                if version is None:
+                if self._version is None:
                     await self._read()
-                    return  # decided without knowing what is found now
-                if before == replicas or await self._write(_Attempt(replicas, version)):
+                if self._version is None or self._replicas != decided_on:
+                    return
+                if replicas == decided_on or await self._write(_Attempt(replicas, self._version)):
                     return
                 await self._read()
-                if self._replicas != before:
-                    return
         raise ScaleFailed(f"{self._called} changes too fast: {CONFLICTS} writes in a row came too late")
 
     async def _read(self) -> None:
