@@ -63,6 +63,11 @@ class _Watched:
         self._settings: ScalingSettings | None = None
         self._size = 0
 
+    def begin_anew(self, now: float) -> None:
+        """What was wanted until `now` is not known: others may have scaled it. So the window begins here."""
+        self.state = self.state.begun_anew(now, self.pursuit.size)
+        self._settled = False
+
     def is_idle(self) -> bool:
         """Whether looking again would lead to the same decision."""
         return (
@@ -134,6 +139,8 @@ class AutoscalerLoop:
         """Work until cancelled. Calls under way are cancelled with it."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
+            for watched in self._watched.values():
+                watched.begin_anew(self._now())
             try:
                 await self._look_at(list(self._watched.values()))
                 await asyncio.Event().wait()
