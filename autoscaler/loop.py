@@ -65,8 +65,8 @@ class _Watched:
         self._size = 0
 
     def begin(self, now: float) -> None:
-        """Forget what was seen so far, and go on from the size that is found."""
-        self.state = ScalingState.begin(now, self.pursuit.size)
+        """What was wanted until `now` is not known: others may have scaled it. So the window begins here."""
+        self.state = self.state.begun_anew(now, self.pursuit.size)
         self.triggered = False
         self._settled = False
 

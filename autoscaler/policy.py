@@ -209,6 +209,10 @@ class ScalingState:
         """
         return cls(MaxWindow.begin(now, current), LoadWindow(), current)
 
+    def begun_anew(self, now: float, current: int) -> ScalingState:
+        """As at the beginning, but for the load that was seen."""
+        return replace(self.begin(now, current), load=self.load)
+
     def sized(self, current: int) -> ScalingState:
         """The same, after the size was found to be `current`."""
         return replace(self, current=current)

@@ -121,6 +121,7 @@ class Reflector(Generic[T]):
                     lasted = await self._watch()
                 except _Gone:
                     log.info("listing anew", extra={"fields": {"subject": self.subject}})
+                    lasted = before is not None  # an answer, after which a list is all there is to do, without a pause
                     self._version = None
                 except CALL_FAILED as error:
                     self._contact.lost(self.subject, explain(error))

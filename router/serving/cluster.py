@@ -19,6 +19,7 @@ from lightkube.types import PatchType
 
 from router.coord.leader import Leader, identity_of
 from router.coord.lease import ClusterLease
+from router.coord.witnessed import WitnessedLease
 from router.discovery.marks import Marker
 from router.discovery.pod import PodObject
 from router.discovery.pods import PodBoard
@@ -66,16 +67,32 @@ class Cluster:
         self._client = connect(found)
         self._http = connect_to_follow(found)
         self.contact = Contact(now)
-        self.store = ResourceStore(self._http, contact=self.contact, draw=random.random, namespaces=settings.namespaces)
+        self.store = ResourceStore(
+            self._http,
+            contact=self.contact,
+            draw=random.random,
+            namespaces=settings.namespaces,
+            pause=self.contact.pause,
+        )
         identity = identity_of(settings.pod)
-        self.leader = Leader(ClusterLease(self._client, self.namespace, LEASE), identity, self._lead)
+        lease = ClusterLease(self._client, self.namespace, LEASE)
+        subject = f"leases in namespace {self.namespace}"
+        self.leader = Leader(WitnessedLease(lease, self.contact, subject), identity, self._lead)
         self._teller = EventTeller(self._client, settings.pod, leading=self._leads, wall=_wall, draw=random.getrandbits)
         self.notices = Notices(self._teller.tell)
         self._keys = KeyMaker(self._client, self.store, tell=self.notices.tell, now=now)
         self._marker = Marker(self._client, leading=self._leads, wall=_wall, name=identity)
         self._pods = PodBoard()
         self._pod_reflectors = [
-            Reflector(self._http, PodObject, self._pods, contact=self.contact, namespace=scope, draw=random.random)
+            Reflector(
+                self._http,
+                PodObject,
+                self._pods,
+                contact=self.contact,
+                namespace=scope,
+                draw=random.random,
+                sleep=self.contact.pause,
+            )
             for scope in self._scopes
         ]
         self._workloads = Workloads(
@@ -85,6 +102,7 @@ class Cluster:
             namespaces=settings.namespaces,
             may_write=self._leads,
             draw=random.random,
+            sleep=self.contact.pause,
         )
         self._premises = ClusterPremises(loop, self._pods, self._workloads, self._marker)
         self._tenure: Tenure | None = None

@@ -41,8 +41,9 @@ class ResourceStore:
         draw: Callable[[], float],
         namespaces: tuple[str, ...] = (),
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """`http` is that of `connect_to_follow`; `draw` gives numbers in [0, 1)."""
+        """`http` is that of `connect_to_follow`; `draw` gives numbers in [0, 1). `pause` is between attempts."""
         self._sleep = sleep
         self._touched = asyncio.Event()
         self.news = asyncio.Event()
@@ -53,7 +54,7 @@ class ResourceStore:
         self.secrets = Secrets(self._secret_changed)
         self._keys = KeysInForce(self.secrets)
         scopes = namespaces or (None,)
-        common: dict[str, Any] = {"contact": contact, "draw": draw}
+        common: dict[str, Any] = {"contact": contact, "draw": draw, "sleep": pause}
         self.reflectors: tuple[Reflector[Any], ...] = (
             *(Reflector(http, ScoringEndpoints, self.endpoints, namespace=scope, **common) for scope in scopes),
             *(

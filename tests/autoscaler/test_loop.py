@@ -460,6 +460,20 @@ async def test_a_trigger_works_in_a_run_after_one_that_ended_before_it_fired(loo
         assert [size for _, size in version.asked] == [19]
 
 
+async def test_a_new_term_lowers_nothing_in_its_first_window(loop, clock):
+    """What was wanted while another one led is not known, however long this one has stood by."""
+    version = Version(clock)
+    loop.add(version, version)
+    await clock.advance(3600.0)
+    version.size = 20  # by the one that led
+    async with running(loop, clock):
+        version.serve(in_flight=1)
+        await clock.advance(59.0)
+        assert version.asked == []
+        await clock.advance(2.0)
+        assert version.asked == [(3660.0, 2)]
+
+
 async def test_others_get_a_turn_among_many_decisions(loop, clock):
     versions = [Version(clock, f"v{index}") for index in range(350)]
     async with running(loop, clock, *versions):

@@ -31,7 +31,8 @@ from tests.kube.daemon import TETHER
 from tests.kube.kubelet import Kubelet
 from tests.kube.replica_sets import ReplicaSets
 
-DEFINITION = Path(__file__).parents[2] / "deploy" / "base" / "crd.yaml"
+DEPLOY = Path(__file__).parents[2] / "deploy"
+DEFINITION = DEPLOY / "base" / "crd.yaml"
 
 
 @pytest.fixture(scope="session")
@@ -144,25 +145,36 @@ async def serve_in_cluster(
     async with AsyncExitStack() as ends:
 
         async def start(*options: str, allowed: str | None = None, **environment: str) -> Maitre:
-            await admin.apply(
-                ServiceAccount(metadata=ObjectMeta(name="maitre", namespace=namespace)), field_manager="tests"
-            )
-            await control_plane.kubectl("apply", "-f", "-", stdin=(allowed or ALL).replace("{namespace}", namespace))
-            kubeconfig = await control_plane.kubeconfig("maitre", namespace)
-            command = [sys.executable, "-m", "router", "serve", "--kubernetes", "--namespace", namespace]
-            command += ["--port", "0", "--admin-port", "0", "--state-dir", str(tmp_path / "state"), *options]
-            process = await asyncio.create_subprocess_exec(
-                *TETHER,
-                *command,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env={**os.environ, "KUBECONFIG": str(kubeconfig), **environment},
-            )
+            kubeconfig = await account(control_plane, admin, namespace, allowed or ALL)
+            process = await launch(kubeconfig, namespace, tmp_path / "state", *options, **environment)
             maitre = await until_ready(process, kubeconfig)
             ends.push_async_callback(maitre.close)
             return maitre
 
         yield start
+
+
+async def account(control_plane: ControlPlane, admin: AsyncClient, namespace: str, allowed: str) -> Path:
+    """The kubeconfig of the service account `maitre`, which may do what `allowed` says."""
+    await admin.apply(ServiceAccount(metadata=ObjectMeta(name="maitre", namespace=namespace)), field_manager="tests")
+    stdin = allowed.replace("{namespace}", namespace)
+    await control_plane.kubectl("--namespace", namespace, "apply", "-f", "-", stdin=stdin)
+    return await control_plane.kubeconfig("maitre", namespace)
+
+
+async def launch(
+    kubeconfig: Path, namespace: str, state: Path, *options: str, **environment: str
+) -> asyncio.subprocess.Process:
+    """Begins `maitre serve` on a cluster; whoever asks for it ends it."""
+    command = [sys.executable, "-m", "router", "serve", "--kubernetes", "--namespace", namespace]
+    command += ["--port", "0", "--admin-port", "0", "--state-dir", str(state), *options]
+    return await asyncio.create_subprocess_exec(
+        *TETHER,
+        *command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "KUBECONFIG": str(kubeconfig), **environment},
+    )
 
 
 ALL = """
@@ -172,3 +184,7 @@ metadata: {name: maitre, namespace: "{namespace}"}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
 subjects: [{kind: ServiceAccount, name: maitre, namespace: "{namespace}"}]
 """
+
+_GRANT = DEPLOY / "namespaced" / "grant" / "role.yaml", DEPLOY / "base" / "leader-role.yaml"
+GRANTED = "\n---\n".join(path.read_text() for path in _GRANT).replace("maitre-system", "{namespace}")
+"""What deploy/namespaced gives a router that serves the namespace it runs in: for `allowed`."""

@@ -237,6 +237,22 @@ async def test_gone_means_a_new_list(gone):
         assert bench.problems == []
 
 
+async def test_gone_after_a_while_away_means_a_list_at_once():
+    """However long the pauses have grown: the server was away, is back, and has forgotten."""
+    away = refusal(503, "ServiceUnavailable")
+    server = scripted(a_list(version=7), *[away] * 8, refusal(410, "Expired"), a_list(configmap("a", 9), version=9))
+    async with following(server) as bench:
+        await bench.sink.until("=", "=a")
+        assert len(bench.pauses) == 8
+
+
+async def test_a_server_that_has_always_forgotten_is_not_asked_in_a_flood():
+    server = scripted(*[a_list(version=7), refusal(410, "Expired")] * 5)
+    async with following(server) as bench:
+        await server.called(11)
+        assert bench.pauses == [FIRST_PAUSE_S * 0.75 * 2**n for n in range(5)]
+
+
 async def test_gone_in_the_middle_of_the_pages():
     server = scripted(
         a_list(configmap("a", 3), version=7, more="next"), refusal(410, "Expired"), a_list(configmap("b", 9), version=9)
