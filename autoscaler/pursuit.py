@@ -2,8 +2,8 @@
 
 Invariants: never two calls of `scale` at once for one target; a wish that comes during a call replaces the one that
 waits, so only the newest is carried out; `size` is the wish under way, else what the target says, so that a decision
-that is being carried out is not made again. A target that fails or hangs holds up nobody else. Owned and called by
-`AutoscalerLoop`.
+that is being carried out is not made again. A target that fails or hangs holds up nobody else. One that is not ours to
+scale just now (`HeldBack`) ends the wish without a word. Owned and called by `AutoscalerLoop`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from autoscaler.errors import ScaleFailed
+from autoscaler.errors import HeldBack, ScaleFailed
 from autoscaler.policy import Decision
 from autoscaler.ports import Key, Recorder, ScaleTarget
 
@@ -67,7 +67,7 @@ class Pursuit:
         pause_s = FIRST_PAUSE_S
         while (wish := self._wish) is not None:
             error = await self._bounded(wish.desired)
-            if error is None:
+            if error is None or isinstance(error, HeldBack):
                 pause_s = FIRST_PAUSE_S
                 if self._wish is wish:
                     self._wish = None

@@ -7,7 +7,7 @@ from itertools import count, pairwise
 
 import pytest
 
-from autoscaler.errors import AlreadyWatched, ScaleFailed
+from autoscaler.errors import AlreadyWatched, HandsOff, ScaleFailed
 from autoscaler.loop import AutoscalerLoop
 from autoscaler.policy import Observation, ScalingSettings
 from autoscaler.pursuit import SCALE_TIMEOUT_S
@@ -422,6 +422,20 @@ async def test_no_wish_of_a_run_outlives_it(loop, clock):
     version.serve(in_flight=7)
     async with running(loop, clock):
         assert version.asked == [(1.0, 20), (61.5, 10)]
+
+
+async def test_what_is_not_ours_to_scale_is_neither_reported_nor_tried_again(loop, clock, record):
+    version = Version(clock)
+
+    async def held_back(replicas):
+        raise HandsOff("somebody else scales it")
+
+    version.answer = held_back
+    async with running(loop, clock, version):
+        version.serve(in_flight=14)
+        await clock.advance(1.5)
+        assert len(version.asked) == 1
+        assert record.failures == []
 
 
 async def test_a_call_under_way_when_a_run_ends_goes_no_further(loop, clock):
