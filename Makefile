@@ -6,10 +6,14 @@ BIN    := $(VENV)/bin
 SETUP  := $(VENV)/.set-up
 PEERS  := $(VENV)/.peers
 HELM   := $(VENV)/helm/helm
+# what builds images; docker, podman and buildah take the same options
+BUILDER = $(firstword $(foreach tool,docker podman buildah,$(shell command -v $(tool))))
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' router/__init__.py)
+IMAGE   = maitre:$(VERSION)
 # a copy of the tree with the hot path compiled, so that tests and benchmarks can be run on both
 COMPILED := .compiled
 
-.PHONY: help demo test test-compiled test-long check crd helm peers bench fuzz format clean
+.PHONY: help demo test test-compiled test-long check crd helm peers bench fuzz image format clean
 
 help:
 	@echo "make demo       set up, then the router at work on a real model"
@@ -21,6 +25,7 @@ help:
 	@echo "make helm       fetch Helm, with which the tests render the chart"
 	@echo "make fuzz       a million mutated messages, the router beside h11"
 	@echo "make bench      cost per request beside nginx, HAProxy and Envoy, in 8 minutes"
+	@echo "make image      router and example model as the image $(IMAGE), with docker, podman or buildah"
 
 $(SETUP): pyproject.toml constraints.txt
 	@echo "setting up $(VENV)"
@@ -78,6 +83,10 @@ peers: $(PEERS)
 bench: $(PEERS) $(COMPILED)/.built
 	@$(BIN)/python -m bench --also $(COMPILED) --rounds 3 --heads repeated
 	@$(BIN)/python -m bench --also $(COMPILED) --rounds 3 --heads fresh
+
+image:
+	@test -n "$(BUILDER)" || { echo "an image needs docker, podman or buildah; set BUILDER=" >&2; exit 1; }
+	$(BUILDER) build --tag $(IMAGE) --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) .
 
 format: $(SETUP)
 	$(BIN)/ruff check --fix .
