@@ -53,10 +53,9 @@ class Edition(NamedTuple):
     generation: str
 
     @classmethod
-    def of(cls, metadata: ObjectMeta) -> Edition:
-        """From an object itself. Kinds without a generation have a new one with each version."""
-        generation = metadata.resourceVersion if metadata.generation is None else metadata.generation
-        return cls(metadata.uid or "", str(generation))
+    def of(cls, uid: str, generation: int | None, version: str) -> Edition:
+        """From the metadata of an object. Kinds without a generation have a new edition with each version."""
+        return cls(uid, version if generation is None else str(generation))
 
 
 class _Attempt(NamedTuple):

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from router.discovery.following import Following
-from router.discovery.sighting import Sighting
+from router.discovery.sighting import Sighting, WorkloadObject, followed_as
 from router.discovery.workload import Workload
 from router.kube.kinds import Kinds, KindUnusable
 
@@ -59,7 +59,7 @@ class FollowedKind:
         self._resource = await self._resolve()
         for workload in self._all():
             workload.resolved(self._resource)
-        await self._following.follow(self._resource, self, self._scope)
+        await self._following.follow(followed_as(self._resource), self, self._scope)
 
     async def _resolve(self) -> type[Any]:
         pause_s = FIRST_PAUSE_S
@@ -73,17 +73,17 @@ class FollowedKind:
 
     # -- what the API server has --------------------------------------------------------------------------------------
 
-    def replace(self, namespace: str | None, objects: Sequence[Any]) -> None:
+    def replace(self, namespace: str | None, objects: Sequence[WorkloadObject]) -> None:
         self._sightings = {_name_of(object): Sighting.of(object) for object in objects}
         self._tell(None)
         for name, workloads in list(self._workloads.items()):
             for workload in workloads:
                 workload.seen(self._sightings.get(name))
 
-    def put(self, object: Any) -> None:
+    def put(self, object: WorkloadObject) -> None:
         self._see(_name_of(object), Sighting.of(object))
 
-    def remove(self, object: Any) -> None:
+    def remove(self, object: WorkloadObject) -> None:
         self._see(_name_of(object), None)
 
     def cut_off(self, reason: str) -> None:
@@ -117,6 +117,5 @@ def _name(workload: Workload) -> Name:
     return workload.namespace, workload.target.name
 
 
-def _name_of(object: Any) -> Name:
-    metadata = object.metadata
-    return metadata.namespace, metadata.name
+def _name_of(object: WorkloadObject) -> Name:
+    return object.metadata.namespace, object.metadata.name
