@@ -1,8 +1,9 @@
 """The leader's part in keys: makes the Secrets that endpoints name and that are not there, owned by those endpoints.
 
-What the user or another leader makes first stands (409). What the API server refuses (RBAC, a quota) is told once, as
-a problem of the endpoints, and tried again with growing pauses. A pair that was made is kept nowhere: it comes back as
-an event of the Secret, like everybody else's.
+What the user or another leader makes first stands (409). A Secret that is deleted is made anew with new keys, which is
+how to be rid of both at once; but whoever deletes it in order to replace it is given time to. What the API server
+refuses (RBAC, a quota) is told once, as a problem of the endpoints, and tried again with growing pauses. A pair that
+was made is kept nowhere: it comes back as an event of the Secret, like everybody else's.
 
 `Plan` decides, `KeyMaker` performs. Made and run by `router.main`.
 """
@@ -39,11 +40,14 @@ LONGEST_PAUSE_S: Final = 60.0
 ECHO_S: Final = 15.0
 """A Secret that was made comes back as an event within this time, or it is made again."""
 
+REPLACED_S: Final = 5.0
+"""`kubectl replace --force`, and tools that do as it does, need a second or two between deleting and creating."""
+
 
 @dataclass(slots=True)
 class _Try:
     missing: MissingSecret
-    due: float = float("-inf")
+    due: float
     pause_s: float = FIRST_PAUSE_S
 
 
@@ -53,11 +57,15 @@ class Plan:
     def __init__(self) -> None:
         self._tries: dict[SecretKey, _Try] = {}
 
-    def want(self, missing: Sequence[MissingSecret]) -> None:
+    def want(self, missing: Sequence[MissingSecret], now: float) -> None:
         """These are all. Those that were wanted before go on where they were."""
-        tries = {each.key: self._tries.get(each.key) or _Try(each) for each in missing}
+        tries: dict[SecretKey, _Try] = {}
         for each in missing:
-            tries[each.key].missing = each  # its owners may be others
+            known = self._tries.get(each.key)
+            if known is None or (each.urgent and not known.missing.urgent):
+                known = _Try(each, now if each.urgent else now + REPLACED_S)
+            known.missing = each  # its owners may be others
+            tries[each.key] = known
         self._tries = tries
 
     def due(self, now: float) -> list[MissingSecret]:
@@ -124,7 +132,7 @@ class KeyMaker:
         plan = Plan()
         while True:
             self._needs.news.clear()
-            plan.want(self._needs.missing_secrets())
+            plan.want(self._needs.missing_secrets(), self._now())
             async with asyncio.TaskGroup() as calls:
                 for missing in plan.due(self._now()):
                     calls.create_task(self._make(plan, missing))

@@ -30,6 +30,8 @@ class MissingSecret:
 
     key: SecretKey
     owners: tuple[Owner, ...]
+    urgent: bool = True
+    """One of them has no pair in force. Else they have what the Secret held before it was deleted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,8 @@ class KeysInForce:
 
     def missing(self) -> Iterator[MissingSecret]:
         for key in sorted(self._lacking):
-            yield MissingSecret(key, tuple(sorted(self._named[key])))
+            owners = self._named[key]
+            yield MissingSecret(key, tuple(sorted(owners)), urgent=not owners <= self._pairs.keys())
 
     def refused(self, key: SecretKey, reason: str | None) -> bool:
         """Why a missing Secret could not be made (None: it could); returns whether that is news."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,16 @@ from lightkube import ApiError
 from lightkube.models.meta_v1 import Status
 from lightkube.resources.core_v1 import Secret
 
-from router.store.key_maker import AT_ONCE, ECHO_S, FIRST_PAUSE_S, LONGEST_PAUSE_S, KeyMaker, Plan, secret_of
+from router.store.key_maker import (
+    AT_ONCE,
+    ECHO_S,
+    FIRST_PAUSE_S,
+    LONGEST_PAUSE_S,
+    REPLACED_S,
+    KeyMaker,
+    Plan,
+    secret_of,
+)
 from router.store.keys import KeyPair
 from router.store.keys_in_force import MissingSecret, Owner
 from router.store.secrets import SecretKey
@@ -52,7 +62,7 @@ def test_the_secret_goes_with_its_owners():
 
 def test_pauses_grow_and_end_with_the_wish():
     plan, now, pauses = Plan(), 100.0, []
-    plan.want([missing("one")])
+    plan.want([missing("one")], now)
     for _ in range(8):
         assert plan.due(now) == [missing("one")]
         plan.failed(("web", "one"), now, u=1.0)
@@ -60,18 +70,34 @@ def test_pauses_grow_and_end_with_the_wish():
         pauses.append(plan.wait_s(now))
         now += pauses[-1]
     assert pauses == [FIRST_PAUSE_S * 2**n for n in range(6)] + [LONGEST_PAUSE_S] * 2
-    plan.want([])
+    plan.want([], now)
     assert plan.wait_s(now) is None
     plan.failed(("web", "one"), now, u=1.0)
-    plan.want([missing("one")])
+    plan.want([missing("one")], now)
     assert plan.due(now) == [missing("one")]
 
 
 def test_the_owners_of_now():
     plan = Plan()
-    plan.want([missing("one")])
-    plan.want([missing("one", "other")])
+    plan.want([missing("one")], 0.0)
+    plan.want([missing("one", "other")], 1.0)
     assert plan.due(0.0) == [missing("one", "other")]
+
+
+def test_whoever_deletes_a_secret_has_time_to_replace_it():
+    plan, deleted = Plan(), replace(missing("one"), urgent=False)
+    plan.want([deleted], 100.0)
+    assert plan.due(100.0) == []
+    plan.want([deleted], 104.0)
+    assert plan.wait_s(104.0) == REPLACED_S - 4.0
+    assert plan.due(100.0 + REPLACED_S) == [deleted]
+
+
+def test_an_endpoint_without_any_keys_does_not_wait_for_that():
+    plan = Plan()
+    plan.want([replace(missing("one"), urgent=False)], 100.0)
+    plan.want([missing("one", "new")], 101.0)
+    assert plan.due(101.0) == [missing("one", "new")]
 
 
 @given(st.lists(st.sampled_from(["want", "drop", "made", "failed", "wait"]), max_size=30))
@@ -81,7 +107,7 @@ def test_what_is_wanted_is_always_tried_again(steps):
         match step:
             case "want" | "drop":
                 wanted = step == "want"
-                plan.want([missing("one")] if wanted else [])
+                plan.want([missing("one")] if wanted else [], now)
             case "made":
                 plan.made(("web", "one"), now)
             case "failed":
