@@ -2,8 +2,9 @@
 
 Invariants: never two calls of `scale` at once for one target; a wish that comes during a call replaces the one that
 waits, so only the newest is carried out; `size` is the wish under way, else what the target says, so that a decision
-that is being carried out is not made again. A target that fails or hangs holds up nobody else. Owned and called by
-`AutoscalerLoop`.
+that is being carried out is not made again. A wish for a target that is not ours to scale (HeldBack) is forgotten:
+once it is ours again, whoever decides decides anew. A target that fails or hangs holds up nobody else. Owned and called
+by `AutoscalerLoop`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from autoscaler.errors import ScaleFailed
+from autoscaler.errors import HeldBack, ScaleFailed
 from autoscaler.policy import Decision
 from autoscaler.ports import Key, Recorder, ScaleTarget
 
@@ -86,6 +87,8 @@ class Pursuit:
     async def _attempt(self, replicas: int) -> Exception | None:
         try:
             await self._target.scale(replicas)
+        except HeldBack as held:
+            log.info("scaling %s to %d was left alone: %s", "/".join(self._key), replicas, held)
         except Exception as error:  # noqa: BLE001  whatever an adapter raises is reported and tried again
             return error
         return None
