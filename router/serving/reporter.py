@@ -20,7 +20,7 @@ from lightkube import ApiError
 from router.kube.client import CALL_FAILED, explain
 from router.model.spec import EndpointKey
 from router.serving.conditions import turns
-from router.serving.status import EndpointView, settled, status
+from router.serving.status import NOTHING_SAID, EndpointView, settled, status
 from router.serving.telling import Tell
 
 log = logging.getLogger("maitre.serving")
@@ -95,7 +95,7 @@ class StatusReporter:
         for key, uid in self._board.reported():
             entry = known.get(key)
             if entry is None or entry.uid != uid:
-                entry = _Entry(uid, self._board.standing(key))
+                entry = _Entry(uid, {**NOTHING_SAID, **self._board.standing(key)})
             self._entries[key] = entry
             mark = self._board.mark(key)
             if mark == entry.mark and not (entry.moving and now >= entry.numbers_due):
@@ -129,11 +129,16 @@ class StatusReporter:
         try:
             await self._patch(key, said)
         except CALL_FAILED as error:
-            entry.mark = None
-            if isinstance(error, ApiError) and error.status.code == HTTPStatus.NOT_FOUND:
+            code = error.status.code if isinstance(error, ApiError) else None
+            if code == HTTPStatus.NOT_FOUND:
+                entry.mark = None
                 return True  # deleted just now
             fields = {"endpoint": f"{key[0]}/{key[1]}", "error": explain(error)}
             log.warning("a status was not written", extra={"fields": fields})
+            if code == HTTPStatus.UNPROCESSABLE_ENTITY:  # this one, by an older definition; the others need not wait
+                entry.numbers_due, entry.moving = self._now() + NUMBERS_S, True
+                return True
+            entry.mark = None
             return False
         for turn in turns(entry.written.get("conditions", ()), said["conditions"]):
             self._tell(key, turn.reason, turn.message, warning=turn.warning)

@@ -15,6 +15,9 @@ from typing import Any, Final, NamedTuple
 MAX_MESSAGE: Final = 2000
 """Characters; the API allows 32768 in a condition, nobody reads more than some lines of a table."""
 
+NOTHING_SAID: Final[Mapping[str, Any]] = {"versionNames": None, "defaultVersion": None}
+"""Of an endpoint that was never in force. A merge patch takes them away so; an empty string Kubernetes 1.20 refuses."""
+
 
 @dataclass(frozen=True, slots=True)
 class WorkloadView:
@@ -70,15 +73,15 @@ class _Condition(NamedTuple):
 
 
 def status(view: EndpointView, before: Iterable[Mapping[str, Any]], now: datetime) -> dict[str, Any]:
-    """The status as the resource holds it; `before` are the conditions that it has now."""
+    """The status as the resource holds it, without what is None; `before` are the conditions that it has now."""
     known = {str(condition.get("type")): condition for condition in before}
     conditions = [_condition(each, known.get(each.type), view.generation, now) for each in _conditions(view)]
     return {
         "observedGeneration": view.generation,
         "conditions": conditions,
         "versions": [_version(version) for version in view.versions],
-        "versionNames": ",".join(version.name for version in view.versions),
-        "defaultVersion": view.default_version,
+        "versionNames": ",".join(version.name for version in view.versions) or None,
+        "defaultVersion": view.default_version or None,
         "ready": f"{sum(v.ready for v in view.versions)}/{sum(_wished(v) for v in view.versions)}",
         "busy": sum(version.busy for version in view.versions),
         "rps": f"{view.rps:.1f}",

@@ -12,6 +12,7 @@ import pytest
 from router.serving.conditions import turns
 from router.serving.reporter import LOOK_S, NUMBERS_S, PAUSE_S, StatusReporter
 from router.serving.status import EndpointView, VersionView, WorkloadView, status
+from tests.fakes.pods import refusal
 
 KEY = ("default", "digits")
 BLUE = VersionView("blue", traffic=100.0, ready=2, desired=2, busy=0)
@@ -92,6 +93,33 @@ async def test_what_stands_there_already_is_not_written_again_by_a_new_leader(wo
     world.stands[KEY] = status(IDLE, (), WALL)
     await world.run(60)
     assert world.writes == []
+
+
+async def test_nor_of_one_that_never_was_in_force(world):
+    world.views[KEY] = EndpointView(generation=1, problems=("bad",))
+    said = status(world.views[KEY], (), WALL)
+    world.stands[KEY] = {key: value for key, value in said.items() if value is not None}
+    await world.run(60)
+    assert world.writes == []
+
+
+async def test_a_status_that_is_refused_holds_up_no_other(world):
+    """By the schema of an older definition, say. It is tried again, but not at each look."""
+    other, attempts = ("default", "other"), []
+    world.uids[other], world.views[other] = "uid-2", IDLE
+    write = world.patch
+
+    async def patch(key, said):
+        if key == KEY:
+            attempts.append(world.now)
+            raise refusal(422, "Invalid")
+        await write(key, said)
+
+    world.patch = patch
+    await world.run(2 * NUMBERS_S)
+    assert [key for key, _ in world.writes] == [other]
+    assert PAUSE_S not in world.pauses
+    assert attempts == [0, NUMBERS_S, 2 * NUMBERS_S]
 
 
 async def test_a_resource_that_was_made_anew_gets_a_status_of_its_own(world):

@@ -32,6 +32,13 @@ def test_the_numbers():
     assert said["observedGeneration"] == 4
 
 
+def test_what_an_endpoint_has_not_is_left_out():
+    """Kubernetes 1.20 refuses a status in which a string is empty."""
+    said = status(EndpointView(1, problems=("bad",)), (), NOW)
+    assert (said["versionNames"], said["defaultVersion"]) == (None, None)
+    assert "" not in said.values()
+
+
 def test_all_is_well():
     said = {each["type"]: (each["status"], each["reason"]) for each in conditions(GOOD).values()}
     assert said == {
