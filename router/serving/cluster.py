@@ -141,7 +141,7 @@ class Cluster:
     async def release(self) -> None:
         """Lead no more, so that the next router need not wait."""
         if self._tenure is not None:
-            self._tenure.changed(False)
+            await self._tenure.end()
         await self.leader.release()
 
     async def close(self) -> None:

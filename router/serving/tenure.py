@@ -21,15 +21,23 @@ class Tenure:
         self._works = works
         self._begin = asyncio.Event()
         self._term: asyncio.Task[None] | None = None
+        self._over = False
 
     def changed(self, leading: bool) -> None:
         """Whether this router leads from now on."""
-        if leading:
+        if leading and not self._over:
             self._begin.set()
         else:
             self._begin.clear()
             if self._term is not None:
                 self._term.cancel()
+
+    async def end(self) -> None:
+        """No more terms; returns when the last one has ended."""
+        self._over = True
+        self.changed(False)
+        if self._term is not None:
+            await asyncio.wait({self._term})
 
     async def run(self) -> None:
         """Until cancelled."""

@@ -71,6 +71,17 @@ async def test_a_term_that_begins_while_the_last_one_ends_waits_for_it(tenure, w
     assert work.running == 1
 
 
+async def test_the_end_waits_for_the_last_term_and_none_begins_after_it(tenure, work):
+    tenure.changed(True)
+    await asyncio.wait_for(work.begun.wait(), 1)
+    await asyncio.wait_for(tenure.end(), 1)
+    assert not work.running
+    tenure.changed(True)
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not work.running
+
+
 async def test_a_work_that_fails_ends_it():
     async def fail() -> None:
         raise ValueError("a bug")
