@@ -9,9 +9,9 @@ What it promises (contract, section 6), in the order in which the rules bind:
 4. Down only to the highest size wanted in the last `scale_down_window_s`, and not at all before one such window has
    been seen (a restarted autoscaler has no memory of the load it would be cutting into; Knative learnt this in its PR
    #4795).
-5. Above the maximum: down to it at once, window or not. A size gets there only by a changed setting or a foreign
-   hand; the maximum is what the owner is willing to pay for, and waiting a minute would not make obeying it any
-   safer.
+5. Above the maximum: down to it at once, without waiting for what was wanted to be forgotten. A size gets there only
+   by a changed setting or a foreign hand, and the maximum is what the owner is willing to pay for. But not in the
+   first window, in which nothing is taken away: who has just begun may see older settings than those of the size.
 6. Over all of them: while replicas cannot be scheduled, nothing is raised, not even to the minimum or to a fixed size.
    More of what has no room would have none either. What is wished is remembered as if there were room, so that raising
    goes on at once when there is; going down is as always, and takes away those without room first.
@@ -21,8 +21,8 @@ arrivals per second × mean service time. The second matters when requests are r
 counted any more.
 
 No clock, no randomness, no I/O; states are values, the one passed in stays as it was. The loop calls it, and tests
-replay it. Invariants: `min <= desired <= max` when scaling by demand; never below a size wanted within the window;
-monotone in demand. Rules 1 and 6 leave the first of them to whoever has set the size that is found.
+replay it. Invariants: `min <= desired <= max` when scaling by demand, after the first window; never below a size wanted
+within the window; monotone in demand. Rules 1 and 6 leave the first of them to whoever has set the size that is found.
 """
 
 from __future__ import annotations
@@ -276,13 +276,13 @@ def _is_stale(settings: ScalingSettings, age_s: float | None) -> bool:
 
 
 def _by_demand(settings: ScalingSettings, window: MaxWindow, current: int, needed: int, now: float) -> _Choice:
-    """Up to what is wanted now, down to what was wanted in the window, never above the maximum."""
+    """Up to what is wanted now, at most to the maximum; down to what was wanted in the window, but not in the first."""
     wanted = _clamp(settings, needed)
     # In a dry run the size never follows, so the largest wish stands for the size that would have been reached.
     size = max(current, window.maximum) if settings.dry_run else current
     covered = window.covers(now, settings.scale_down_window_s)
-    kept = min(size, window.maximum) if covered else size
-    desired = max(wanted, min(kept, settings.max_replicas))
+    kept = min(size, window.maximum, settings.max_replicas) if covered else size
+    desired = max(wanted, kept)
 
     if desired == settings.max_replicas < size:
         return _Choice(wanted, desired, Reason.MAXIMUM)

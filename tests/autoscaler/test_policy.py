@@ -289,11 +289,16 @@ def test_a_raised_minimum_and_maximum_act_at_once_on_the_same_state():
     assert (decision.desired, decision.reason) == (30, Reason.MINIMUM)
 
 
-@pytest.mark.parametrize("workload", [warm(current=50), Played(current=50)], ids=["warm", "first window"])
-def test_a_lowered_maximum_acts_at_once(workload):
+def test_a_lowered_maximum_acts_at_once():
+    workload = warm(current=50)
     workload.settings = replace(SETTINGS, max_replicas=8)
     decision = workload.see(0.0, 35)
     assert (decision.desired, decision.direction, decision.reason) == (8, DOWN, Reason.MAXIMUM)
+
+
+def test_not_even_the_maximum_takes_anything_away_in_the_first_window():
+    workload = Played(replace(SETTINGS, max_replicas=8), current=50)
+    assert [workload.see(at, 35).desired for at in (0.0, 59.9, 60.0)] == [50, 50, 8]
 
 
 def test_a_lowered_minimum_waits_for_the_window():
@@ -514,7 +519,9 @@ def test_desired_is_always_within_the_bounds(bounds, current, loads):
     workload = Played(replace(SETTINGS, min_replicas=bounds[0], max_replicas=bounds[1]), current)
     for _, decision in walk(workload, loads):
         if decision.reason is not Reason.STALE:
-            assert bounds[0] <= decision.desired <= bounds[1]
+            # in the first window what is there stays, however much it is
+            assert bounds[0] <= decision.desired <= max(bounds[1], decision.current)
+            assert decision.desired <= bounds[1] or decision.reason is Reason.FIRST_WINDOW
         assert decision.desired >= min(decision.current, bounds[1]) or decision.reason is not Reason.STALE
 
 
