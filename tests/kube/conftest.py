@@ -30,6 +30,9 @@ from tests.kube.control_plane import ControlPlane
 from tests.kube.daemon import TETHER
 from tests.kube.kubelet import Kubelet
 from tests.kube.replica_sets import ReplicaSets
+from tests.kube.resources import Resource
+from tests.kube.rights import rights
+from tests.kube.sizes import Sizes
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DEFINITION = DEPLOY / "base" / "crd.yaml"
@@ -152,6 +155,27 @@ async def serve_in_cluster(
             return maitre
 
         yield start
+
+
+@pytest.fixture
+async def maitre(serve_in_cluster: Callable[..., Awaitable[Maitre]], namespace: str) -> Maitre:
+    """One router, with the rights that deploy/ gives it; it leads. A file with another one has its own `maitre`."""
+    environment = {"POD_NAME": "maitre-0", "POD_NAMESPACE": namespace}
+    maitre = await serve_in_cluster("--default-namespace", namespace, allowed=rights(), **environment)
+    await maitre.until_metric(lambda value: value == 1, "maitre_leader")
+    return maitre
+
+
+@pytest.fixture
+def resource(admin: AsyncClient, namespace: str) -> Resource:
+    """The endpoint `digits`, once it is made."""
+    return Resource(admin, namespace)
+
+
+@pytest.fixture
+def sizes(control_plane: ControlPlane, namespace: str) -> Sizes:
+    """What maitre writes from now on: `sizes("blue")`."""
+    return Sizes(control_plane.audit, namespace)
 
 
 async def account(control_plane: ControlPlane, admin: AsyncClient, namespace: str, allowed: str) -> Path:

@@ -39,12 +39,13 @@ class Resource:
         conditions = ((await self.get()).get("status") or {}).get("conditions", [])
         return next((each for each in conditions if each["type"] == type), {})
 
-    async def until(self, type: str, status: str, reason: str | None = None) -> dict[str, Any]:
-        """The condition, as soon as it is so."""
+    async def until(self, type: str, status: str, reason: str | None = None, about: str = "") -> dict[str, Any]:
+        """The condition, as soon as it is so; `about` is a part of the message."""
         async with asyncio.timeout(BOUND_S):
             while True:
                 condition = await self.condition(type)
-                if condition.get("status") == status and reason in (None, condition["reason"]):
+                so = condition.get("status") == status and reason in (None, condition["reason"])
+                if so and about in condition["message"]:
                     return condition
                 await asyncio.sleep(0.05)
 
