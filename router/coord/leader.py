@@ -92,6 +92,8 @@ class Leader:
         """Lead no more, and free the Lease if it is ours. Waits for a call under way; one without an answer ends it."""
         self._resign()
         async with self._turn:
+            if self._problem:  # the last call had no answer either
+                return
             for _ in range(RELEASE_CALLS):
                 step = self._election.step(self._now(), self._draw())
                 if isinstance(step, Wait | Done) or not await self._carry_out(step):

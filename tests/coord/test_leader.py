@@ -194,6 +194,16 @@ async def test_a_release_that_gets_no_answer_is_given_up(clock, store, fault):
     assert store.stands.record.holder == "one"
 
 
+async def test_a_release_while_a_call_hangs_waits_for_that_one_alone(clock, store):
+    one = Candidate(store, clock, "one")
+    async with running(clock, one):
+        one.lease.way = hang
+        await clock.advance(1.5)  # half of what a renewal may take
+        release = asyncio.get_running_loop().create_task(one.leader.release())
+        await clock.advance(0.6)
+        assert release.done()
+
+
 async def test_a_follower_that_stops_leaves_the_lease_alone(clock, store):
     store.put(Record("somebody"))
     one = Candidate(store, clock, "one")
