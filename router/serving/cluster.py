@@ -105,6 +105,7 @@ class Cluster:
             sleep=self.contact.pause,
         )
         self._premises = ClusterPremises(loop, self._pods, self._workloads, self._marker)
+        self._is_settled = asyncio.Event()
         self._tenure: Tenure | None = None
         self._terms = 0
 
@@ -112,7 +113,7 @@ class Cluster:
         """Until cancelled. `scale` is the autoscaler, which runs while this router leads."""
         views = Views(fleet, self.store.endpoints.status)
         reporter = StatusReporter(views, self._patch_status, tell=self.notices.tell, now=self._now, wall=_wall)
-        self._tenure = Tenure([scale, reporter.run, self._keys.run, self._teller.run])
+        self._tenure = Tenure([scale, lambda: self._report(reporter), self._keys.run, self._teller.run])
         async with asyncio.TaskGroup() as tasks:
             for reflector in (*self.store.reflectors, *self._pod_reflectors):
                 tasks.create_task(reflector.run(), name=repr(reflector))
@@ -137,6 +138,7 @@ class Cluster:
                     await reflector.synced.wait()
         except TimeoutError:
             log.warning("ready without knowing every workload", extra={"fields": {"waited_s": SETTLE_S}})
+        self._is_settled.set()
 
     async def release(self) -> None:
         """Lead no more, so that the next router need not wait."""
@@ -171,6 +173,11 @@ class Cluster:
         self._terms += leading
         if self._tenure is not None:
             self._tenure.changed(leading)
+
+    async def _report(self, reporter: StatusReporter) -> None:
+        """Not before the pods are known: what were said of them would be taken back at once."""
+        await self._is_settled.wait()
+        await reporter.run()
 
     async def _patch_status(self, key: EndpointKey, status: Mapping[str, Any]) -> None:
         namespace, name = key

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import Final
 
 from router.discovery.marks import Marker
 from router.discovery.pod_replicas import PodReplicas
@@ -23,6 +24,10 @@ from router.serving.status import WorkloadView
 from router.serving.workload import WorkloadOwner
 
 log = logging.getLogger("maitre.serving")
+
+UNHINDERED: Final = WorkloadView()
+_NOTHING: Final = astuple(UNHINDERED)
+"""By far the most are so, and all are looked at again and again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +99,15 @@ class DeploymentReplicas:
     def view(self) -> WorkloadView:
         workload = self._workload
         if workload is None:
-            return WorkloadView()
-        return WorkloadView(
-            problem=workload.problem or self._problem,
-            failure=workload.failure,
-            hpa=workload.hpa,
-            unschedulable=self._pods.unschedulable,
+            return UNHINDERED
+        seen = (
+            workload.problem or self._problem,
+            workload.failure,
+            workload.hpa,
+            self._pods.unschedulable,
+            not workload.settled.is_set(),
         )
+        return UNHINDERED if seen == _NOTHING else WorkloadView(*seen)
 
     # -- what the workload says ---------------------------------------------------------------------------------------
 

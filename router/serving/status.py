@@ -27,6 +27,8 @@ class WorkloadView:
     failure: str | None = None
     hpa: str | None = None
     unschedulable: int = 0
+    pending: bool = False
+    """Nothing is known of it yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,11 @@ class EndpointView:
     """Of the spec in force; none when there never was one."""
     default_version: str = ""
     rps: float = 0.0
+
+    @property
+    def pending(self) -> bool:
+        """There is nothing to be said yet, for a moment: whatever were said now would be taken back."""
+        return any(version.workload.pending for version in self.versions)
 
 
 class _Condition(NamedTuple):

@@ -168,9 +168,9 @@ class LiveVersion:
 
     def mark(self) -> Hashable:
         """Something cheap that is another when `load` or `workload` are."""
-        admission = self._admission
-        mark = (admission.load.activity, admission.busy, admission.total, self._replicas.size, self.traffic_percentile)
-        return mark, self._replicas.workload()
+        admission, replicas = self._admission, self._replicas
+        numbers = (admission.load.activity, admission.busy, admission.total, replicas.size, self.traffic_percentile)
+        return numbers, replicas.workload()
 
     def load(self) -> VersionLoad:
         admission, in_cluster = self._admission, self._replicas.in_cluster

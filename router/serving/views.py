@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from router.model.rules import default_version
@@ -32,14 +32,17 @@ class Views:
         self.standing = standing
         self._counts: dict[EndpointKey, tuple[_Count, _Count]] = {}
 
-    def reported(self) -> Iterator[tuple[EndpointKey, str]]:
-        for key, origin in self._fleet.origins.items():
-            yield key, origin.uid
+    def reported(self) -> Iterable[EndpointKey]:
+        return self._fleet.origins
+
+    def uid(self, key: EndpointKey) -> str | None:
+        origin = self._fleet.origins.get(key)
+        return None if origin is None else origin.uid
 
     def mark(self, key: EndpointKey) -> Hashable:
         live = self._fleet.endpoint(key)
         versions = () if live is None else tuple(version.mark() for version in live.versions.values())
-        return id(self._fleet.origins[key]), versions
+        return self._fleet.origins[key], versions
 
     def view(self, key: EndpointKey, now: float) -> EndpointView:
         origin, live = self._fleet.origins[key], self._fleet.endpoint(key)

@@ -1,5 +1,6 @@
 """The pods of a workload as replicas of a version, with the workload and its pods under control."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
@@ -21,6 +22,8 @@ class FakeWorkload:
         self.listener = listener
         self.size = 2
         self.known = True
+        self.settled = asyncio.Event()
+        self.settled.set()
         self.problem = self.failure = self.hpa = None
         self.fails: Exception | None = None
         self.foreign: int | None = None
@@ -161,3 +164,9 @@ async def test_what_stands_in_the_way_is_shown_and_told(scene):
     scene.workload.listener.hpa_changed("cpu")
     assert scene.replicas.view().hpa == "cpu"
     assert scene.owner.changes == 2  # found, and this
+
+
+async def test_before_the_workload_is_known_there_is_nothing_to_be_said(scene):
+    assert not scene.replicas.view().pending
+    scene.workload.settled.clear()
+    assert scene.replicas.view().pending

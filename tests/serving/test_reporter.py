@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ import httpx2
 import pytest
 
 from router.serving.conditions import turns
-from router.serving.reporter import LOOK_S, NUMBERS_S, PAUSE_S, StatusReporter
+from router.serving.reporter import LOOK_S, NUMBERS_S, PACE_S, PAUSE_S, STRETCH, StatusReporter
 from router.serving.status import EndpointView, VersionView, WorkloadView, status
 from tests.fakes.pods import refusal
 
@@ -36,7 +37,10 @@ class World:
         self.looked = asyncio.Event()
 
     def reported(self):
-        return list(self.uids.items())
+        return list(self.uids)
+
+    def uid(self, key):
+        return self.uids.get(key)
 
     def mark(self, key):
         return self.views[key]
@@ -173,7 +177,7 @@ async def test_numbers_go_back_to_zero_though_nothing_happens_any_more(world):
 
 
 async def test_an_api_server_that_is_away_is_asked_now_and_then_and_nothing_is_lost(world):
-    world.uids |= {("default", f"e{n}"): f"uid-{n}" for n in range(100)}
+    world.uids |= {("default", f"e{n}"): f"uid-{n}" for n in range(99)}
     world.views |= dict.fromkeys(world.uids, IDLE)
     world.away = True
     asked = 0
@@ -195,6 +199,60 @@ async def test_an_api_server_that_is_away_is_asked_now_and_then_and_nothing_is_l
     await world.run(4 * PAUSE_S)
     assert asked <= 101 + 4 * 8
     assert {key for key, _ in world.writes} == world.uids.keys()
+
+
+async def test_many_are_looked_at_in_stretches_and_none_is_left_out(world):
+    world.uids |= {("default", f"e{n}"): f"uid-{n}" for n in range(7 * STRETCH)}
+    world.views |= dict.fromkeys(world.uids, IDLE)
+    looks = []
+    mark = world.mark
+
+    def marked(key):
+        looks.append(world.now)
+        return mark(key)
+
+    world.mark = marked
+    await world.run(9 * PACE_S)
+    assert sorted(key for key, _ in world.writes) == sorted(world.uids)
+    assert max(Counter(looks).values()) <= STRETCH
+    assert world.pauses == pytest.approx([PACE_S] * len(world.pauses))
+
+
+async def test_a_few_hundred_are_looked_at_every_half_second(world):
+    world.uids |= {("default", f"e{n}"): f"uid-{n}" for n in range(2 * STRETCH)}
+    world.views |= dict.fromkeys(world.uids, IDLE)
+    await world.run(LOOK_S)
+    assert world.pauses[:3] == pytest.approx([LOOK_S / 3] * 3)
+
+
+async def test_a_resource_that_goes_while_the_others_are_looked_at(world):
+    world.uids |= {("default", f"e{n}"): f"uid-{n}" for n in range(STRETCH)}
+    world.views |= dict.fromkeys(world.uids, IDLE)
+    last = list(world.uids)[-1]
+    looked = world.sleep
+
+    async def sleep(seconds):
+        world.uids.pop(last, None)
+        await looked(seconds)
+
+    world.sleep = sleep
+    await world.run(LOOK_S)
+    assert sorted(key for key, _ in world.writes) == sorted(world.uids)
+
+
+async def test_nothing_is_said_before_the_workloads_are_known(world):
+    world.stands[KEY] = status(IDLE, (), WALL)
+    world.views[KEY] = replace(IDLE, versions=(replace(BLUE, ready=0, workload=WorkloadView(pending=True)),))
+    looked = world.sleep
+
+    async def sleep(seconds):
+        if len(world.pauses) == 2:
+            world.views[KEY] = IDLE
+        await looked(seconds)
+
+    world.sleep = sleep
+    await world.run(10)
+    assert (world.writes, world.told) == ([], [])
 
 
 def test_conditions_that_turn_are_told():
