@@ -212,6 +212,7 @@ async def test_a_kind_that_comes_later_is_found(admin, namespace, router, monkey
     crew = await define(admin, "later.maitre.dev")
     await admin.create(crew(metadata=ObjectMeta(name="blue"), spec={"size": 1}), namespace=namespace)
     await owner.until("found", 1)
+    await owner.changes.until(lambda: "labelSelectorPath" in (workload.problem or ""))  # and not the kind any more
 
 
 @pytest.mark.parametrize(
@@ -322,6 +323,8 @@ async def test_a_right_that_is_missing_is_named(admin, control_plane, namespace,
         else:
             await owner.changes.until(lambda: workload.problem is not None)
             assert words in workload.problem
+            if missing == "hpas":  # all else is known
+                await owner.until("selects", "app=blue")
             assert not workload.known
     finally:
         await router.close()
