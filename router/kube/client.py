@@ -21,6 +21,9 @@ from router.errors import MaitreError
 TIMEOUT_S: Final = 10.0
 """Of one call; client-go has none, and hangs with the server."""
 CONNECT_TIMEOUT_S: Final = 5.0
+WRITE_WAIT_S: Final = 1.0
+"""How long a call on a single object may wait for a connection. A write that only the leader may make asks whether it
+leads, and then waits for this: not longer than the time from the end of a term to the beginning of the next."""
 
 CALL_FAILED: Final = (httpx2.HTTPError, OSError, msgspec.MsgspecError, ConfigError)
 """What a call raises that the server refused (`ApiError` among them), never answered, or answered with something else;
@@ -52,7 +55,8 @@ def find_cluster() -> SingleConfig:
 
 def connect(cluster: SingleConfig) -> AsyncClient:
     """For calls on single objects."""
-    return AsyncClient(cluster, timeout=_timeout(), field_manager="maitre", trust_env=False)
+    timeout = httpx2.Timeout(TIMEOUT_S, connect=WRITE_WAIT_S, pool=WRITE_WAIT_S)
+    return AsyncClient(cluster, timeout=timeout, field_manager="maitre", trust_env=False)
 
 
 def connect_to_follow(cluster: SingleConfig) -> httpx2.AsyncClient:

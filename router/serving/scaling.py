@@ -36,14 +36,16 @@ class ScaleRecorder:
 
     def failed(self, key: Key, decision: Decision, error: Exception) -> None:
         """Told once for each reason in a row: an attempt that fails is repeated until it succeeds."""
+        if self._failures.get(key) == str(error):
+            return
+        self._failures[key] = str(error)
         log.error("scaling failed", extra={"fields": {**_fields(key, decision), "error": repr(error)}})
         live = self._fleet.version(key) if self._fleet else None
-        if live is not None and self._failures.get(key) != str(error):
-            self._failures[key] = str(error)
-            message = (
-                f"version {live.version} stays at {decision.current} replicas instead of {decision.desired}: {error}"
+        if live is not None:
+            wish = f"{decision.current} replicas instead of {decision.desired}"
+            self._tell(
+                live.owner.key, "ScalingFailed", f"version {live.version} stays at {wish}: {error}", warning=True
             )
-            self._tell(live.owner.key, "ScalingFailed", message, warning=True)
 
 
 def _sentence(key: Key, decision: Decision) -> str:
