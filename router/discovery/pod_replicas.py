@@ -3,6 +3,7 @@
 The roster is at all times what the pods and the parking say, within the same turn of the loop:
 
     on it      READY, not parked; at the pod's address and our port, on our terms of TLS
+    also       of the choice before, as many as those of the new one are short of what was asked for, or of one
     coming     some are starting, or parked, or more were asked for than there are: waiting for a first one makes sense
 
 Whoever takes replicas away calls `prepare_shrink` before: the pods that are missed least get no new request, and are
@@ -19,6 +20,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from router.discovery.marks import Marker, Marks
+from router.discovery.outgoing import Outgoing
 from router.discovery.parking import Parking
 from router.discovery.pod import Pod, State
 from router.discovery.pods import PodBoard, Subscription
@@ -54,12 +56,13 @@ class PodReplicas:
         self._marks = Marks(marker)
         self._parking = Parking(marker.name)
         self._loop = loop
-        self._followed: tuple[str, Selector | None] | None = None
+        self._followed: tuple[str, Selector | None] = ("", None)
         self._subscription: Subscription | None = None
         self._port = 0
         self._tls: ReplicaTls | None = None
         self._pods: dict[str, Pod] = {}  # by uid
         self._seats: dict[str, _Seat] = {}  # by uid, what the roster was told
+        self._outgoing = Outgoing(lambda uid: self._settle((uid,)))
         self._states: Counter[State] = Counter()
         self._asked_for = 0
         self._coming = False
@@ -71,15 +74,17 @@ class PodReplicas:
     def follow(self, namespace: str, selector: Selector | None, port: int, tls: ReplicaTls | None = None) -> None:
         """Takes these pods from now on; None: it is not known which, so there are none.
 
-        Nobody can find the roster without a pod that is in both the old choice and the new one. A selector without
+        Nobody can find the roster without a pod that is in both the old choice and the new one, and the others of the
+        old one go as those of the new one get ready: what never does takes nothing away. A selector without
         requirements is taken for None: it would name every pod of the namespace, and means that none was given.
         """
         self._port, self._tls = port, tls
         if selector is not None and not selector.requirements:
             selector = None
         if (namespace, selector) != self._followed:
-            self._followed = (namespace, selector)
+            before, self._followed = self._followed, (namespace, selector)
             self._change_subscription(namespace, selector)
+            self._keep(*before)
         self._settle(self._pods.keys() | self._seats.keys())
 
     def expecting(self, replicas: int) -> None:
@@ -159,6 +164,14 @@ class PodReplicas:
         for pod in there.values():
             self._learn(pod)
 
+    def _keep(self, namespace: str, selector: Selector | None) -> None:
+        """On the roster, what is there of this choice and not in the new one."""
+        if selector is not None and self._subscription is not None:
+            subscription = self._board.subscribe(namespace, selector, self._outgoing)
+            self._outgoing.keep(self._seats.keys() - self._pods.keys(), subscription)
+        else:
+            self._outgoing.shrink(0)
+
     def _learn(self, pod: Pod) -> None:
         before = self._pods.get(pod.uid)
         self._pods[pod.uid] = pod
@@ -184,11 +197,15 @@ class PodReplicas:
             self._expect(True)
         for uid in uids:
             self._seat(uid)
+        for uid in self._outgoing.shrink(max(1, self._asked_for) - self.ready):
+            self._seat(uid)
         if not coming:
             self._expect(False)
 
     def _seat(self, uid: str) -> None:
         pod = self._pods.get(uid)
+        if pod is None and uid in self._outgoing.kept:
+            return
         wanted: _Seat | None = None
         if pod is not None and pod.state is State.READY and uid not in self._parking:
             wanted = _Seat(pod.replica, pod.ip, self._port, self._tls)

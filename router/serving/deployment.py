@@ -145,7 +145,8 @@ class DeploymentReplicas:
     # -- within -------------------------------------------------------------------------------------------------------
 
     def _follow_pods(self) -> None:
-        if self._target is not None:
+        """Not before it is known which: until then the pods of the target before stay, at their own port."""
+        if self._target is not None and self._workload is not None and self._workload.selector is not None:
             self._pods.follow(self._namespace, self._selector, self._target.port, self._tls)
 
     def _leave(self) -> None:

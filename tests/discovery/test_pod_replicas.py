@@ -98,6 +98,36 @@ async def test_another_selector_leaves_alone_what_is_in_both(stage):
     assert stage.names == ["b"], "nobody listens to the old choice"
 
 
+async def test_those_of_another_selector_take_over_one_by_one(stage):
+    for name in "abc":
+        stage.put(name)
+    stage.replicas.expecting(2)
+    stage.put("x", State.STARTING, app="green")
+    stage.replicas.follow("default", Selector.parse("app=green"), 5002)
+    assert len(stage.names) == 2, "as many as are asked for"
+    assert {seat[1] for seat in stage.roster.seats.values()} == {5001}
+    assert (stage.replicas.ready, stage.replicas.unready) == (0, 1)
+    stage.put("x", app="green")
+    assert len(stage.names) == 2
+    assert "x" in stage.names
+    stage.put("y", app="green")
+    assert stage.names == ["x", "y"]
+    stage.put("a")
+    stage.remove("y")
+    assert stage.names == ["x"], "who went comes back no more"
+
+
+async def test_who_is_to_be_relieved_may_end_before(stage):
+    stage.put("a")
+    stage.put("b")
+    stage.replicas.expecting(2)
+    stage.replicas.follow("default", Selector.parse("app=green"), 5002)
+    stage.put("a", State.TERMINATING)
+    assert stage.names == ["b"]
+    stage.remove("b")
+    assert stage.names == []
+
+
 @pytest.mark.parametrize("selector", [None, Selector.parse("")])
 async def test_no_selector_no_replicas(stage, selector):
     stage.put("a")

@@ -30,6 +30,7 @@ class Walk(RuleBasedStateMachine):
         self.seen: dict[str, Pod] = {}
         self.parked: dict[str, tuple[str, float]] = {}
         self.asked_for = 0
+        self.relieved: set[str] = set()  # on the roster, of choices before: replicas
         self.numbers = iter(range(10**6))
 
     # -- the world ----------------------------------------------------------------------------------------------------
@@ -90,6 +91,7 @@ class Walk(RuleBasedStateMachine):
     @rule(selector=SELECTORS, port=st.sampled_from([5001, 5002]))
     def follow(self, selector, port):
         before, self.selector, self.port = self.matching(), Selector.parse(selector), port
+        self.relieved = set(self.stage.roster.seats)
         self.stage.replicas.follow("default", self.selector, port)
         after = self.matching()
         for uid in before.keys() - after:
@@ -179,7 +181,14 @@ class Walk(RuleBasedStateMachine):
     def the_roster_is_right(self):
         here = self.matching()
         on_it = {u: p for u, p in here.items() if p.state is State.READY and u not in self.parked}
-        assert self.stage.roster.seats == {pod.replica: (pod.ip, self.port, None) for pod in on_it.values()}
+        seats = self.stage.roster.seats
+        wanted = {pod.replica: (pod.ip, self.port, None) for pod in on_it.values()}
+        assert wanted.items() <= seats.items()
+        more = seats.keys() - wanted.keys()
+        ready = [pod.replica for pod in self.seen.values() if pod.state is State.READY]
+        assert more <= self.relieved & set(ready)
+        assert len(more) <= max(0, max(1, self.asked_for) - self.stage.replicas.ready)
+        self.relieved = more
 
     @invariant()
     def the_numbers_are_right(self):

@@ -187,10 +187,7 @@ async def test_a_target_is_changed_to_another_deployment_under_load(
     async with Load(maitre, "digits", keys["primaryKey"], {"ms": 20}) as load:
         load.start(4)
         await load.answered(100)
-        changed = version("blue", autoscale=scaled)
-        changed["target"]["deployment"]["name"] = "green"
-        spec = {"spec": {"versions": [changed]}}
-        await admin.patch(ScoringEndpoints, "digits", spec, namespace=namespace, patch_type=PatchType.MERGE)
+        await retarget(admin, namespace, "green", {"autoscale": scaled})
         green = {each.name for each in await kubelet.ready(3, app="green")}
         async with asyncio.timeout(10):
             while not green <= load.replicas.keys():
@@ -199,3 +196,37 @@ async def test_a_target_is_changed_to_another_deployment_under_load(
         await load.answered(load.statuses.total() + 100)
     assert load.wrong == []
     assert (load.replicas - served).keys() <= green
+
+
+async def test_a_target_that_is_not_ready_takes_over_when_it_is(admin, namespace, kubelet, workload, maitre, resource):
+    """Requests are answered by the old one until then, and none fails."""
+    kubelet.capacity = 3
+    scaled = {"autoscale": {"enabled": False}}
+    await workload("blue", replicas=3)
+    await admin.create(endpoint(version("blue", **scaled)), namespace=namespace)
+    await resource.until("Ready", "True")
+    await maitre.until_metric(lambda value: value == 3, "maitre_replicas_total")
+    keys = await resource.keys()
+    async with Load(maitre, "digits", keys["primaryKey"], {"ms": 20}) as load:
+        load.start(4)
+        await load.answered(50)
+        await workload("green", replicas=3)  # no node has room for it
+        await retarget(admin, namespace, "green", scaled)
+        await maitre.until_metric(lambda value: value == 3, "maitre_pods_unschedulable")
+        await load.answered(load.statuses.total() + 50)
+        kubelet.capacity = 6
+        green = {each.name for each in await kubelet.ready(3, app="green")}
+        async with asyncio.timeout(10):
+            while not green <= load.replicas.keys():
+                await load.answered(load.statuses.total() + 1)
+        served = load.replicas.copy()
+        await load.answered(load.statuses.total() + 100)
+    assert load.wrong == []
+    assert (load.replicas - served).keys() <= green
+
+
+async def retarget(admin, namespace, name, settings):
+    changed = version("blue", **settings)
+    changed["target"]["deployment"]["name"] = name
+    spec = {"spec": {"versions": [changed]}}
+    await admin.patch(ScoringEndpoints, "digits", spec, namespace=namespace, patch_type=PatchType.MERGE)

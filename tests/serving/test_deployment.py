@@ -24,12 +24,17 @@ class FakeWorkload:
         self.known = True
         self.settled = asyncio.Event()
         self.settled.set()
+        self.selector: str | None = None
         self.problem = self.failure = self.hpa = None
         self.fails: Exception | None = None
         self.foreign: int | None = None
 
     def current(self) -> int:
         return self.size
+
+    def selects(self, selector: str) -> None:
+        self.selector = selector
+        self.listener.selects(selector)
 
     async def scale(self, replicas: int) -> None:
         if self.fails is not None:
@@ -71,7 +76,7 @@ async def scene():
     replicas = DeploymentReplicas("digits/blue", "default", stage.roster, premises, owner)
     replicas.follow(BLUE, None)
     (workload,) = workloads.followed
-    workload.listener.selects("app=blue")
+    workload.selects("app=blue")
     workload.listener.found(2)
     yield SimpleNamespace(stage=stage, workloads=workloads, owner=owner, replicas=replicas, workload=workload)
     await replicas.close()
@@ -98,11 +103,13 @@ async def test_the_pods_of_before_serve_until_those_of_another_workload_are_know
     scene.stage.put("a")
     scene.stage.put("b", app="green")
     scene.replicas.follow(DeploymentTarget(name="green", port=5002), None)
-    assert scene.stage.names == ["a"]
+    scene.replicas.follow(DeploymentTarget(name="green", port=5003), None)
+    assert scene.stage.roster.seats["a/uid-of-a"][1] == 5001
     (green,) = scene.workloads.followed
-    green.listener.selects("app=green")
+    green.listener.found(1)
+    green.selects("app=green")
     assert scene.stage.names == ["b"]
-    assert [seat[1] for seat in scene.stage.roster.seats.values()] == [5002]
+    assert [seat[1] for seat in scene.stage.roster.seats.values()] == [5003]
 
 
 async def test_what_is_to_go_gets_no_new_request(scene):
@@ -152,10 +159,10 @@ async def test_a_foreign_size_is_told(scene):
 
 async def test_a_selector_that_cannot_be_understood_is_a_problem(scene):
     scene.stage.put("a")
-    scene.workload.listener.selects("a in (")
+    scene.workload.selects("a in (")
     assert "its selector 'a in (' cannot be understood" in scene.replicas.view().problem
     assert scene.stage.names == ["a"]
-    scene.workload.listener.selects("app=blue")
+    scene.workload.selects("app=blue")
     assert scene.replicas.view().problem is None
 
 
