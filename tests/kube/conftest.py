@@ -38,6 +38,14 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 DEFINITION = DEPLOY / "base" / "crd.yaml"
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whoever takes a control plane of its own is among the long ones: each takes 5 to 10 s to come and go."""
+    for item in items:
+        if "own_control_plane" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.long)
+
+
 @pytest.fixture(scope="session")
 def assets() -> Path:
     """The folder with the programs of a control plane."""
