@@ -12,7 +12,7 @@ looked. Made by the composition root; asked by `pod_replicas`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from router.discovery.pod import Pod, PodObject
@@ -58,6 +58,11 @@ class PodBoard:
     def subscribe(self, namespace: str, selector: Selector, subscriber: Subscriber) -> Subscription:
         """From now on; what is there already, `Subscription.pods` tells."""
         return Subscription(self._namespaces[namespace], selector, subscriber)
+
+    def marked(self) -> Iterator[Pod]:
+        """Those that bear a mark and are not at their end."""
+        for namespace in self._namespaces.values():
+            yield from (pod for pod in namespace.pods() if pod.mark is not None and pod.state.counts)
 
     def replace(self, namespace: str | None, objects: Sequence[PodObject]) -> None:
         """What is new is told before what went: nobody is left with less than there is."""
@@ -117,6 +122,9 @@ class _Namespace:
             if label in self._wanted:
                 found += [each for each in self._wanted[label] if each.selector.matches(labels)]
         return found
+
+    def pods(self) -> Iterable[Pod]:
+        return self._pods.values()
 
     # -- pods -------------------------------------------------------------------------------------------------------
 

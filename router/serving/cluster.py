@@ -20,6 +20,7 @@ from lightkube.types import PatchType
 from router.coord.leader import Leader, identity_of
 from router.coord.lease import ClusterLease
 from router.coord.witnessed import WitnessedLease
+from router.discovery.leftovers import Leftovers
 from router.discovery.marks import Marker
 from router.discovery.pod import PodObject
 from router.discovery.pods import PodBoard
@@ -113,7 +114,9 @@ class Cluster:
         """Until cancelled. `scale` is the autoscaler, which runs while this router leads."""
         views = Views(fleet, self.store.endpoints.status)
         reporter = StatusReporter(views, self._patch_status, tell=self.notices.tell, now=self._now, wall=_wall)
-        self._tenure = Tenure([scale, lambda: self._report(reporter), self._keys.run, self._teller.run])
+        leftovers = Leftovers(self._pods, self._marker)
+        works = [scale, lambda: self._report(reporter), self._keys.run, self._teller.run, leftovers.run]
+        self._tenure = Tenure(works)
         async with asyncio.TaskGroup() as tasks:
             for reflector in (*self.store.reflectors, *self._pod_reflectors):
                 tasks.create_task(reflector.run(), name=repr(reflector))

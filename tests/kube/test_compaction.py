@@ -58,7 +58,9 @@ async def test_changes_that_nobody_saw_and_nobody_remembers(
     assert (await maitre.connection(None).post("gone")).status == 200
     assert (await maitre.connection("primary-key-number-0").post("blue")).status == 200
 
-    maitre.process.send_signal(signal.SIGSTOP)  # it sees nothing of this
+    maitre.process.send_signal(signal.SIGSTOP)
+    await own_control_plane.stop_api_server()  # its watches are cut: it is told nothing of all this
+    await own_control_plane.start_api_server()
     lost, _ = await kubelet.ready(2, app="blue")
     await admin.delete(Pod, lost.name, namespace=namespace)
     await admin.replace(secret("blue-keys", 1), namespace=namespace)

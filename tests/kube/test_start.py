@@ -1,4 +1,4 @@
-"""A router that starts while the API server is away: it lives, says why it is not ready, and serves once it is back."""
+"""A router that starts with the API server away: it lives, says why it is not ready, and serves once it is back."""
 
 import asyncio
 import signal
