@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -63,7 +62,7 @@ class PodReplicas:
         self._pods: dict[str, Pod] = {}  # by uid
         self._seats: dict[str, _Seat] = {}  # by uid, what the roster was told
         self._outgoing = Outgoing(lambda uid: self._settle((uid,)))
-        self._states: Counter[State] = Counter()
+        self._states = dict.fromkeys(State, 0)
         self._asked_for = 0
         self._coming = False
         self._timer: asyncio.TimerHandle | None = None

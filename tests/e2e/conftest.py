@@ -145,7 +145,7 @@ async def fixed_replicas(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitabl
         yield start
 
 
-async def until_ready(process: asyncio.subprocess.Process, config: Path) -> Maitre:
+async def until_ready(process: asyncio.subprocess.Process, config: Path, bound_s: float = BOUND_S) -> Maitre:
     """Follows its output; returns when it has said that it is ready."""
     log: list[str] = []
     more = asyncio.Event()
@@ -159,7 +159,7 @@ async def until_ready(process: asyncio.subprocess.Process, config: Path) -> Mait
         await process.stdout.read()
 
     reader = asyncio.get_running_loop().create_task(follow())
-    async with asyncio.timeout(BOUND_S):
+    async with asyncio.timeout(bound_s):
         line = (await process.stdout.readline()).decode()
     match = READY.fullmatch(line.strip())
     assert match, f"no ready line: {line!r}\n" + "\n".join(log)
