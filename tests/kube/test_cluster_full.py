@@ -38,13 +38,14 @@ async def room(maitre, resource):
 async def test_nothing_is_raised_before_there_is_room_and_then_at_once(kubelet, sizes, maitre, resource, keys):
     async with Load(maitre, "digits", keys["primaryKey"], {"ms": 200}) as load:
         load.start(6)
-        assert await sizes.until("blue", bool) == [8]  # 6 / 0.8
-        await full(maitre, resource, 5)
+        size = (await sizes.until("blue", bool))[0]
+        assert size > 3  # 8, if all of the step was seen: 6 / 0.8
+        await full(maitre, resource, size - 3)
 
         load.start(4)
         await maitre.until_metric(lambda value: value == 7, "maitre_requests_queued")  # 10 clients, 3 pods
         await load.answered(load.statuses.total() + 60)  # of 15 a second: several decisions
-        assert sizes("blue") == [8]
+        assert sizes("blue") == [size]
         assert len(await kubelet.ready(3)) == 3
 
         kubelet.capacity = 20
@@ -61,7 +62,7 @@ async def test_nothing_is_raised_before_there_is_room_and_then_at_once(kubelet, 
 async def test_the_size_goes_down_meanwhile_and_who_waits_goes_first(kubelet, sizes, maitre, resource, keys):
     async with Load(maitre, "digits", keys["primaryKey"], {"ms": 200}) as load:
         load.start(6)
-        assert (await sizes.until("blue", bool))[0] == 8  # 6 / 0.8
+        assert (await sizes.until("blue", bool))[0] > 3  # as above
         await full(maitre, resource, sizes("blue")[-1] - 3)
         pods = await kubelet.ready(3)
         await load.stop()

@@ -73,19 +73,20 @@ async def test_an_hpa_holds_the_size_for_as_long_as_there_is_one(
         assert "blue by by-cpu" in held["message"]
         assert (await resource.until_event("HpaConflict")).type == "Warning"
 
+        before = sizes("blue")
         load.start(5)
         await maitre.until_metric(lambda value: value > 0, "maitre_requests_queued")
         await load.answered(load.statuses.total() + 100)  # of 30 a second: some decisions, if it decided
         await scale(5)  # what the HPA does
         await maitre.until_metric(lambda value: value == 5, "maitre_replicas_total")
         await load.answered(load.statuses.total() + 100)
-        assert sizes("blue") == [3]
+        assert sizes("blue") == before
 
         begun = loop.time()
         await admin.delete(HorizontalPodAutoscaler, "by-cpu", namespace=namespace)
-        await sizes.until("blue", lambda found: len(found) > 1)
+        await sizes.until("blue", lambda found: len(found) > len(before))
         print(f"scaled again {loop.time() - begun:.2f} s after the HPA went")
-        assert min(await sizes.until("blue", lambda found: found[-1] >= 9)) == 3  # 7 / 0.8, in a step or two
+        await sizes.until("blue", lambda found: found[-1] >= 9)  # 7 / 0.8, in a step or two
         await resource.until("HpaConflict", "False", "NoHpa")
         await resource.until_event("HpaGone")
         assert await maitre.metric("maitre_hpa_conflict") == 0
