@@ -153,6 +153,8 @@ def _ready(view: EndpointView) -> _Condition:
 
 
 def _keys(view: EndpointView) -> _Condition:
+    if not view.versions:
+        return _Condition("KeysAvailable", False, "NotAccepted", "looked for once a generation of it is in force")
     if not view.keyed:
         return _Condition("KeysAvailable", True, "Available", "no keys are needed")
     if view.key_problem is not None:

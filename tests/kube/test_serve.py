@@ -7,7 +7,7 @@ import pytest
 from tests.kube.load import Load
 from tests.kube.resources import Resource, endpoint, version
 
-AUTOSCALE = {"minReplicas": 1, "maxReplicas": 20, "scaleDownWindowSeconds": 3}
+AUTOSCALE = {"minReplicas": 1, "maxReplicas": 20, "targetUtilization": 80, "scaleDownWindowSeconds": 3}
 POD = {"POD_NAME": "maitre-0"}
 
 
@@ -50,7 +50,7 @@ async def test_a_step_of_load_is_answered_by_one_write_of_the_right_size(
     keys = await resource.keys()
     async with Load(maitre, "digits", keys["primaryKey"], {"ms": 300}) as load:
         begun = asyncio.get_running_loop().time()
-        load.start(7)
+        load.start(8)
         pods = await kubelet.ready(10)
         print(f"{len(pods)} pods ready after {asyncio.get_running_loop().time() - begun:.2f} s")
         await maitre.until_metric(lambda value: value == 10, "maitre_replicas_total")
@@ -61,12 +61,12 @@ async def test_a_step_of_load_is_answered_by_one_write_of_the_right_size(
         writes = control_plane.audit.events(start, verb="update", resource="deployments/scale", namespace=namespace)
         return [write.answer["spec"]["replicas"] for write in writes if write.code == 200]
 
-    assert sizes()[0] == 10  # 7 clients / 0.7
+    assert sizes()[0] == 10  # 8 clients / 0.8
     assert max(sizes()) <= 12  # the rate of arrivals is a little noisy
     assert load.wrong == []
     assert len(load.replicas) >= 10
     scaled = await resource.until_event("ScaledUp", lambda event: "from 1 to 10" in event.message)
-    assert "demand 7" in scaled.message
+    assert "demand 8" in scaled.message
 
     # back down in one step, not before the window is over, and not with the one that is at work
     loop = asyncio.get_running_loop()
