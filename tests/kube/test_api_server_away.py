@@ -116,6 +116,7 @@ async def until_status(resource: Resource, true: Callable[[dict], bool]) -> dict
     return status
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 async def test_pods_that_die_meanwhile_cost_the_request_that_they_ran(
     own_control_plane, admin, namespace, kubelet, workload, maitre, resource, tmp_path

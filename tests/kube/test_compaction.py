@@ -40,6 +40,7 @@ async def maitre(own_control_plane, serve_in_cluster, namespace):
     return await serve_in_cluster("--default-namespace", namespace, allowed=GRANTED, **pod)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(150)
 async def test_changes_that_nobody_saw_and_nobody_remembers(
     own_control_plane, admin, namespace, kubelet, workload, maitre
