@@ -58,7 +58,7 @@ class EndpointView:
     """Whether it is refused for what another one has."""
     key_problem: str | None = None
     keys_coming: bool = False
-    """The Secret is being made."""
+    """There is no Secret; it is being made, or `key_problem` says why it cannot."""
     keyed: bool = True
     """Whether requests need a key."""
     versions: tuple[VersionView, ...] = ()
@@ -157,10 +157,11 @@ def _keys(view: EndpointView) -> _Condition:
         return _Condition("KeysAvailable", False, "NotAccepted", "looked for once a generation of it is in force")
     if not view.keyed:
         return _Condition("KeysAvailable", True, "Available", "no keys are needed")
+    if view.keys_coming:
+        message = view.key_problem or "there is no Secret; the leading router makes it"
+        return _Condition("KeysAvailable", False, "Missing", message)
     if view.key_problem is not None:
         return _Condition("KeysAvailable", False, "Invalid", view.key_problem)
-    if view.keys_coming:
-        return _Condition("KeysAvailable", False, "Missing", "there is no Secret yet; the leading router makes it")
     return _Condition("KeysAvailable", True, "Available", "both keys are in the Secret")
 
 

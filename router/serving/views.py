@@ -53,7 +53,7 @@ class Views:
             generation=origin.generation,
             problems=_problems(origin),
             conflicts=origin.conflict,
-            key_problem=None if origin.key_problem is None or origin.keys_missing else str(origin.key_problem),
+            key_problem=None if origin.key_problem is None else str(origin.key_problem),
             keys_coming=origin.keys_missing,
             keyed=spec.auth.mode == "key",
             versions=tuple(map(_version, live.versions.values())),

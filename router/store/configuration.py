@@ -31,7 +31,7 @@ class Origin:
     conflict: bool = False
     """It is right by itself, but another endpoint has what it wants."""
     keys_missing: bool = False
-    """The key problem is that there is no Secret."""
+    """There is no Secret. The leader makes it; a key problem then says why it cannot."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,15 +103,17 @@ class KeysInForce:
         found = self._secrets.pair(key)
         if found is None:
             self._lacking.add(key)
-            return Held(self._pairs.get(owner), self._missing(owner, key), missing=True)
+            return Held(self._pairs.get(owner), self._not_made(owner, key), missing=True)
         self._lacking.discard(key)
         self._refusals.pop(key, None)
         return Held(self._pairs.get(owner), found) if isinstance(found, Problem) else Held(found)
 
-    def _missing(self, owner: Owner, key: SecretKey) -> Problem:
-        message = f"there is no Secret {key[1]} in namespace {key[0]}"
-        if (reason := self._refusals.get(key)) is not None:
-            message += f", and it cannot be made: {reason}"
+    def _not_made(self, owner: Owner, key: SecretKey) -> Problem | None:
+        """A Secret that is missing is made, and no problem unless that fails."""
+        reason = self._refusals.get(key)
+        if reason is None:
+            return None
+        message = f"there is no Secret {key[1]} in namespace {key[0]}, and it cannot be made: {reason}"
         return Problem(f"scoringendpoint {'/'.join(owner.key)}", None, "spec.auth.secretName", None, message)
 
     def __repr__(self) -> str:
