@@ -16,8 +16,8 @@ from tests.kube.conftest import GRANTED, account, launch
 from tests.kube.resources import endpoint, version
 
 END_S = 5.0
-"""From SIGTERM to the end of a router that has nothing to finish: half a second, and one call that hangs a second more,
-where a core is free. A call that is waited for to its end takes 10 s, a drain 30."""
+"""From SIGTERM to the end of a router that has nothing to finish. Where a core is free it takes half a second, and a
+second more while a call hangs. A call that is waited for to its end takes 10 s, a drain 30."""
 
 
 class Starting:
