@@ -57,8 +57,8 @@ class EndpointView:
     conflicts: bool = False
     """Whether it is refused for what another one has."""
     key_problem: str | None = None
-    keys_coming: bool = False
-    """The Secret is being made."""
+    keys_missing: str | None = None
+    """That there is no Secret, and why it cannot be made if it cannot."""
     keyed: bool = True
     """Whether requests need a key."""
     versions: tuple[VersionView, ...] = ()
@@ -159,8 +159,8 @@ def _keys(view: EndpointView) -> _Condition:
         return _Condition("KeysAvailable", True, "Available", "no keys are needed")
     if view.key_problem is not None:
         return _Condition("KeysAvailable", False, "Invalid", view.key_problem)
-    if view.keys_coming:
-        return _Condition("KeysAvailable", False, "Missing", "there is no Secret yet; the leading router makes it")
+    if view.keys_missing is not None:
+        return _Condition("KeysAvailable", False, "Missing", f"{view.keys_missing}; the leading router makes it")
     return _Condition("KeysAvailable", True, "Available", "both keys are in the Secret")
 
 

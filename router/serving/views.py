@@ -54,7 +54,7 @@ class Views:
             problems=_problems(origin),
             conflicts=origin.conflict,
             key_problem=None if origin.key_problem is None or origin.keys_missing else str(origin.key_problem),
-            keys_coming=origin.keys_missing,
+            keys_missing=origin.key_problem.message if origin.key_problem and origin.keys_missing else None,
             keyed=spec.auth.mode == "key",
             versions=tuple(map(_version, live.versions.values())),
             default_version=default_version(spec.versions).name,

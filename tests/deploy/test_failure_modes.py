@@ -21,7 +21,7 @@ def in_trouble(workload: WorkloadView) -> EndpointView:
 TROUBLES = (
     EndpointView(1, problems=("versions: must not be empty",)),
     EndpointView(1, problems=("hosts: digits.example.com is taken",), conflicts=True),
-    EndpointView(1, versions=(version(),), keys_coming=True),
+    EndpointView(1, versions=(version(),), keys_missing="there is no Secret digits-keys in namespace default"),
     EndpointView(1, versions=(version(),), key_problem="primaryKey is missing"),
     EndpointView(1, versions=(version(ready=0),)),
     in_trouble(WorkloadView(hpa="digits")),

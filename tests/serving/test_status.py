@@ -60,7 +60,7 @@ def test_all_is_well():
         (EndpointView(1, problems=("bad",)), "Ready", "NotAccepted", "ever in force"),
         (replace(GOOD, versions=(replace(BLUE, ready=0), GREEN)), "Ready", "VersionsNotReady", "replica of blue"),
         (replace(GOOD, key_problem="primaryKey is short"), "KeysAvailable", "Invalid", "primaryKey is short"),
-        (replace(GOOD, keys_coming=True), "KeysAvailable", "Missing", "no Secret yet"),
+        (replace(GOOD, keys_missing="there is no Secret x"), "KeysAvailable", "Missing", "no Secret x; the leading"),
         (with_workload(unschedulable=2), "ClusterFull", "Unschedulable", "blue (2)"),
         (with_workload(hpa="cpu"), "HpaConflict", "HpaFound", "blue by cpu"),
         (with_workload(problem="may not get deployments/scale"), "ScalingFailed", "Refused", "blue: may not"),
