@@ -64,15 +64,16 @@ class Pursuit:
                 task.cancel()
 
     async def _pursue(self) -> None:
-        pause_s = FIRST_PAUSE_S
+        pause_s, said = FIRST_PAUSE_S, ""
         while (wish := self._wish) is not None:
             error = await self._bounded(wish.desired)
             if error is None or isinstance(error, HeldBack):
-                pause_s = FIRST_PAUSE_S
+                pause_s, said = FIRST_PAUSE_S, ""
                 if self._wish is wish:
                     self._wish = None
             else:
-                self._report(wish, error)
+                self._report(wish, error, again=str(error) == said)
+                said = str(error)
                 await self._sleep(pause_s)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
@@ -96,9 +97,11 @@ class Pursuit:
         await self._sleep(SCALE_TIMEOUT_S)
         call.cancel()
 
-    def _report(self, wish: Decision, error: Exception) -> None:
-        name = "/".join(self._key)
-        log.warning("scaling %s to %d failed: %s", name, wish.desired, error, exc_info=error)
+    def _report(self, wish: Decision, error: Exception, *, again: bool) -> None:
+        """What is repeated is logged once; where it is raised matters only when nobody meant to raise it."""
+        name, level = "/".join(self._key), logging.DEBUG if again else logging.WARNING
+        cause = None if isinstance(error, ScaleFailed) else error
+        log.log(level, "scaling %s to %d failed: %s", name, wish.desired, error, exc_info=cause)
         try:
             self._recorder.failed(self._key, wish, error)
         except Exception:

@@ -63,7 +63,11 @@ class Leader:
         self._told = False
         self._gained = asyncio.Event()
         self._holder = ""
-        self._problem = ""
+        self._failed: Read | Write | None = None
+        self._answered = False
+        """Whether another step was answered since `_failed` was not, or not as it should."""
+        self.problem = ""
+        """What keeps this candidate from the Lease; empty: nothing."""
 
     def __repr__(self) -> str:
         return f"<Leader leading={self.leading} {self._election!r}>"
@@ -92,7 +96,7 @@ class Leader:
         """Lead no more, and free the Lease if it is ours. Waits for a call under way; one without an answer ends it."""
         self._resign()
         async with self._turn:
-            if self._problem:  # the last call had no answer either
+            if self.problem and not self._answered:  # the last call had no answer either
                 return
             for _ in range(RELEASE_CALLS):
                 step = self._election.step(self._now(), self._draw())
@@ -127,7 +131,7 @@ class Leader:
             await asyncio.wait({call})
             limit.cancel()
         problem = f"no answer within {CALL_S:g} s" if call.cancelled() else call.result()
-        self._report(problem)
+        self._report(step, problem)
         self._tell()
         return not problem
 
@@ -171,14 +175,21 @@ class Leader:
             log.warning("this router leads no more", extra={"fields": fields})
         self._changed(leading)
 
-    def _report(self, problem: str) -> None:
-        """Log what is new: another one that leads, the Lease out of reach, or back."""
-        if problem != self._problem:
-            self._problem = problem
-            if problem:
+    def _report(self, step: Read | Write, problem: str) -> None:
+        """Log what is new: another one that leads, the Lease out of reach, or back.
+
+        A read that works says nothing of a write that did not, since reads may be allowed and writes not. Two in a
+        row do: there is nothing to write then.
+        """
+        if problem:
+            if problem != self.problem:
                 log.warning("the Lease is out of reach", extra={"fields": {"reason": problem}})
-            else:
-                log.info("the Lease is in reach again")
+            self.problem, self._failed, self._answered = problem, step, False
+        elif self.problem and (self._answered or type(step) is type(self._failed)):
+            self.problem = ""
+            log.info("the Lease is in reach again")
+        else:
+            self._answered = True
         holder = self._election.holder
         if holder not in (self._holder, "", self._election.identity):
             log.info("another router leads", extra={"fields": {"identity": holder}})

@@ -30,6 +30,10 @@ class LeaseUnreachable(MaitreError):
     """It is not known what came of a call; the message says why."""
 
 
+class LeaseRefused(LeaseUnreachable):
+    """The API server answers, but not to this: nothing was done, and somebody has to change the rights."""
+
+
 class Sighting(NamedTuple):
     """What a Lease says, and in which version."""
 
@@ -71,7 +75,7 @@ class ClusterLease:
         except CALL_FAILED as error:
             if _status(error) == HTTPStatus.NOT_FOUND:
                 return None
-            raise LeaseUnreachable(explain(error)) from error
+            raise _unreachable(error) from error
         return Sighting(_record(self._last), _version(self._last))
 
     async def write(self, record: Record, under: Version | None) -> Version:
@@ -84,7 +88,7 @@ class ClusterLease:
         except CALL_FAILED as error:
             if _status(error) in (HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND):
                 raise LeaseChanged(explain(error)) from error
-            raise LeaseUnreachable(explain(error)) from error
+            raise _unreachable(error) from error
         return _version(self._last)
 
     def _metadata(self, under: Version | None) -> ObjectMeta:
@@ -125,6 +129,11 @@ def _version(lease: Lease) -> Version:
     if metadata is None or not metadata.uid or not metadata.resourceVersion:
         raise LeaseUnreachable("the API server answered with a Lease without uid or resourceVersion")
     return Version(metadata.uid, metadata.resourceVersion)
+
+
+def _unreachable(error: Exception) -> LeaseUnreachable:
+    refused = _status(error) in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
+    return (LeaseRefused if refused else LeaseUnreachable)(explain(error))
 
 
 def _status(error: Exception) -> int | None:

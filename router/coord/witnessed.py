@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from typing import TypeVar
 
 from router.coord.election import Record, Version
-from router.coord.lease import LeaseChanged, LeasePort, LeaseUnreachable, Sighting
+from router.coord.lease import LeaseChanged, LeasePort, LeaseRefused, LeaseUnreachable, Sighting
 from router.kube.reflector import Witness
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ class WitnessedLease:
     async def _witnessed(self, call: Awaitable[T]) -> T:
         try:
             answer = await call
-        except LeaseChanged:  # an answer, too
+        except (LeaseChanged, LeaseRefused):  # an answer, too
             self._contact.made(self._subject)
             raise
         except LeaseUnreachable as error:

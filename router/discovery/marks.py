@@ -1,6 +1,6 @@
 """Marks on pods that are about to be told to go: the deletion cost, for the controller, and our own, for the routers.
 
-Advice, not truth: what cannot be written is logged, and the shrink goes on without it. A pod that has a deletion cost
+Advice, not truth: what cannot be written is told, and the shrink goes on without it. A pod that has a deletion cost
 from somebody else keeps it, and gets only the mark. Each patch names the pod's uid, so that it cannot hit the next pod
 of that name. Only the leader writes. `Marks` is owned by `pod_replicas`; one `Marker` is made by the composition root.
 """
@@ -8,7 +8,6 @@ of that name. Only the leader writes. `Marks` is owned by `pod_replicas`; one `M
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
@@ -18,9 +17,8 @@ from lightkube import ApiError, AsyncClient
 from lightkube.types import PatchType
 
 from router.discovery.pod import COST, MARK, MARKED_COST, Pod, PodObject
-from router.kube.client import CALL_FAILED, explain
-
-log = logging.getLogger("maitre.discovery")
+from router.kube.client import CALL_FAILED
+from router.kube.writes import Writes
 
 AT_ONCE: Final = 8
 """Patches under way together, of all versions."""
@@ -32,9 +30,16 @@ class Marker:
     """Writes marks. `name` tells this process from all others that ever marked a pod; `wall` is the time of day."""
 
     def __init__(
-        self, client: AsyncClient, *, leading: Callable[[], bool], wall: Callable[[], datetime], name: str
+        self,
+        client: AsyncClient,
+        *,
+        writes: Writes,
+        leading: Callable[[], bool],
+        wall: Callable[[], datetime],
+        name: str,
     ) -> None:
         self._client = client
+        self._writes = writes
         self._leading = leading
         self._wall = wall
         self._at_once = asyncio.Semaphore(AT_ONCE)
@@ -50,6 +55,7 @@ class Marker:
         if pod.cost is None:
             annotations[COST] = None if mark is None else MARKED_COST
         patch = {"metadata": {"uid": pod.uid, "annotations": annotations}}
+        subject = f"marks of pods in namespace {pod.namespace}"
         try:
             async with self._at_once:
                 if not self._leading():
@@ -58,10 +64,11 @@ class Marker:
                     PodObject, pod.name, patch, namespace=pod.namespace, patch_type=PatchType.MERGE
                 )
         except CALL_FAILED as error:
-            gone = isinstance(error, ApiError) and error.status.code in GONE
-            level = logging.DEBUG if gone else logging.WARNING
-            log.log(level, "pod %s/%s cannot be marked: %s", pod.namespace, pod.name, explain(error))
-            return gone
+            if isinstance(error, ApiError) and error.status.code in GONE:
+                return True
+            self._writes.failed(subject, error)
+            return False
+        self._writes.made(subject)
         return True
 
 

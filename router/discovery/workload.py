@@ -50,6 +50,7 @@ class _Source(IntEnum):
     OBJECT = 1
     SCALE = 2
     HPAS = 3
+    SIZE = 4
 
 
 NO_SELECTOR: Final = (
@@ -122,6 +123,12 @@ class Workload:
             raise ScaleFailed(f"{self}: {self.problem or 'its kind is being looked up'}", Why.NOT_FOUND)
         try:
             await self._scale.scale(replicas)
+        except ScaleFailed as error:
+            if error.why is not Why.NO_ANSWER:
+                self._hinder(_Source.SIZE, str(error))
+            raise
+        else:
+            self._hinder(_Source.SIZE, None)
         finally:
             self._learn()
 

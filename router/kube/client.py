@@ -6,6 +6,7 @@ and says what its errors mean. Called by the composition root and by all that ta
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import httpx2
@@ -32,6 +33,13 @@ the last: a token that is to be read anew and is not there."""
 
 NO_KUBECONFIG: Final = (ConfigError, OSError, KeyError, ValueError, TypeError, AttributeError)
 """What lightkube raises for a file that is there and is something else; it looks at no part before it uses it."""
+
+_FORBIDDEN: Final = re.compile(
+    r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
+    r'(?: in the namespace "(?P<namespace>[^"]+)")?'
+)
+"""The authorizer's sentence (apiserver/pkg/endpoints/handlers/responsewriters/errors.go, forbiddenMessage). What stands
+before it has the object's name and ours."""
 
 _NOWHERE: Final = "no cluster to connect to: neither a service account, nor KUBECONFIG, nor ~/.kube/config works"
 
@@ -68,6 +76,8 @@ def connect_to_follow(cluster: SingleConfig) -> httpx2.AsyncClient:
 def explain(error: Exception) -> str:
     """In a few words, without what changes from one attempt to the next, and never a credential."""
     match error:
+        case ApiError() if right := _FORBIDDEN.search(error.status.message or ""):
+            return _lacking(right)
         case ApiError():
             return f"{error.status.reason or error.status.code}: {error.status.message}"
         case httpx2.HTTPStatusError():
@@ -76,6 +86,14 @@ def explain(error: Exception) -> str:
             return "no answer in time"
         case _:
             return str(error) or type(error).__name__
+
+
+def _lacking(right: re.Match[str]) -> str:
+    where = f"namespace {right['namespace']}" if right["namespace"] else "all namespaces"
+    group = f" of {right['group']}" if right["group"] else ""
+    return (
+        f"cannot {right['verb']} {right['resource']}{group} in {where}: forbidden, no role of the router has this right"
+    )
 
 
 def _timeout() -> httpx2.Timeout:

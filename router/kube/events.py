@@ -8,7 +8,6 @@ is told: all routers see the same, and one voice is enough. Used by `router.serv
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,9 +19,8 @@ from lightkube.models.core_v1 import EventSource, ObjectReference
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import Event
 
-from router.kube.client import CALL_FAILED, explain
-
-log = logging.getLogger("maitre.kube")
+from router.kube.client import CALL_FAILED
+from router.kube.writes import Writes
 
 QUEUE: Final = 1000
 MAX_MESSAGE: Final = 1024
@@ -58,6 +56,7 @@ class EventTeller:
         client: AsyncClient,
         instance: str,
         *,
+        writes: Writes,
         leading: Callable[[], bool],
         wall: Callable[[], datetime],
         draw: Callable[[int], int],
@@ -65,6 +64,7 @@ class EventTeller:
         """`instance` is the name of this router; `draw(n)` gives n random bits."""
         self._client = client
         self._instance = instance
+        self._writes = writes
         self._leading = leading
         self._wall = wall
         self._draw = draw
@@ -87,16 +87,19 @@ class EventTeller:
         """Until cancelled."""
         while True:
             while self._queue:
-                notice, at = self._queue.popleft()
-                try:
-                    await self._client.create(self._event(notice, at))
-                except CALL_FAILED as error:
-                    self.dropped += 1
-                    log.warning(
-                        "an Event was not written", extra={"fields": {"event": notice.reason, "error": explain(error)}}
-                    )
+                await self._write(*self._queue.popleft())
             self._more.clear()
             await self._more.wait()
+
+    async def _write(self, notice: Notice, at: datetime) -> None:
+        subject = f"events in namespace {notice.subject.namespace}"
+        try:
+            await self._client.create(self._event(notice, at))
+        except CALL_FAILED as error:
+            self.dropped += 1
+            self._writes.failed(subject, error)
+        else:
+            self._writes.made(subject)
 
     def _event(self, notice: Notice, at: datetime) -> Event:
         subject, moment = notice.subject, at.astimezone(UTC)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from router.kube.contact import Contact
 from router.kube.events import EventTeller
 from router.kube.reflector import Reflector
 from router.kube.resources import ScoringEndpoints
+from router.kube.writes import Writes
 from router.model.spec import EndpointKey
 from router.serving.deployment import ClusterPremises, DeploymentReplicas
 from router.serving.fleet import Fleet
@@ -68,6 +69,7 @@ class Cluster:
         self._client = connect(found)
         self._http = connect_to_follow(found)
         self.contact = Contact(now)
+        self._writes = Writes()
         self.store = ResourceStore(
             self._http,
             contact=self.contact,
@@ -77,12 +79,14 @@ class Cluster:
         )
         identity = identity_of(settings.pod)
         lease = ClusterLease(self._client, self.namespace, LEASE)
-        subject = f"leases in namespace {self.namespace}"
-        self.leader = Leader(WitnessedLease(lease, self.contact, subject), identity, self._lead)
-        self._teller = EventTeller(self._client, settings.pod, leading=self._leads, wall=_wall, draw=random.getrandbits)
+        self._leases = f"leases in namespace {self.namespace}"
+        self.leader = Leader(WitnessedLease(lease, self.contact, self._leases), identity, self._lead)
+        self._teller = EventTeller(
+            self._client, settings.pod, writes=self._writes, leading=self._leads, wall=_wall, draw=random.getrandbits
+        )
         self.notices = Notices(self._teller.tell)
         self._keys = KeyMaker(self._client, self.store, tell=self.notices.tell, now=now)
-        self._marker = Marker(self._client, leading=self._leads, wall=_wall, name=identity)
+        self._marker = Marker(self._client, writes=self._writes, leading=self._leads, wall=_wall, name=identity)
         self._pods = PodBoard()
         self._pod_reflectors = [
             Reflector(
@@ -113,7 +117,9 @@ class Cluster:
     async def run(self, fleet: Fleet, scale: Work) -> None:
         """Until cancelled. `scale` is the autoscaler, which runs while this router leads."""
         views = Views(fleet, self.store.endpoints.status)
-        reporter = StatusReporter(views, self._patch_status, tell=self.notices.tell, now=self._now, wall=_wall)
+        reporter = StatusReporter(
+            views, self._patch_status, writes=self._writes, tell=self.notices.tell, now=self._now, wall=_wall
+        )
         leftovers = Leftovers(self._pods, self._marker)
         works = [scale, lambda: self._report(reporter), self._keys.run, self._teller.run, leftovers.run]
         self._tenure = Tenure(works)
@@ -161,7 +167,7 @@ class Cluster:
         return {
             "connected": all(connected.values()),
             "leading": self.leader.leading,
-            "problems": list(self.contact.problems()),
+            "problems": [*self.contact.problems(), *self._writes.problems(), *self._lease_problems()],
         }
 
     def reading(self) -> ClusterReading:
@@ -169,11 +175,17 @@ class Cluster:
 
     # -- within -----------------------------------------------------------------------------------------------------
 
+    def _lease_problems(self) -> Iterator[str]:
+        """While the API server answers; else it is told already."""
+        if self.leader.problem and self.contact.connected().get(self._leases):
+            yield f"kubernetes: {self._leases}: no part in the election: {self.leader.problem}"
+
     def _leads(self) -> bool:
         return self.leader.leading
 
     def _lead(self, leading: bool) -> None:
         self._terms += leading
+        self._writes.forget()
         if self._tenure is not None:
             self._tenure.changed(leading)
 

@@ -22,6 +22,7 @@ from typing import Any, Final, Protocol
 from lightkube import ApiError
 
 from router.kube.client import CALL_FAILED, explain
+from router.kube.writes import Writes
 from router.model.spec import EndpointKey
 from router.serving.conditions import turns
 from router.serving.status import NOTHING_SAID, EndpointView, settled, status
@@ -78,6 +79,7 @@ class StatusReporter:
         board: Board,
         patch: Patch,
         *,
+        writes: Writes,
         tell: Tell,
         now: Callable[[], float],
         wall: Callable[[], datetime],
@@ -86,6 +88,7 @@ class StatusReporter:
         """`now` is monotonic seconds, `wall` the time for the eyes of users."""
         self._board = board
         self._patch = patch
+        self._writes = writes
         self._tell = tell
         self._now = now
         self._wall = wall
@@ -153,6 +156,7 @@ class StatusReporter:
         return all(answers)
 
     async def _write_one(self, key: EndpointKey, entry: _Entry, said: dict[str, Any]) -> bool:
+        subject = f"the status of scoringendpoints in namespace {key[0]}"
         try:
             await self._patch(key, said)
         except CALL_FAILED as error:
@@ -160,13 +164,15 @@ class StatusReporter:
             if code == HTTPStatus.NOT_FOUND:
                 entry.mark = None
                 return True  # deleted just now
-            fields = {"endpoint": f"{key[0]}/{key[1]}", "error": explain(error)}
-            log.warning("a status was not written", extra={"fields": fields})
             if code == HTTPStatus.UNPROCESSABLE_ENTITY:  # this one, by an older definition; the others need not wait
+                fields = {"endpoint": f"{key[0]}/{key[1]}", "error": explain(error)}
+                log.warning("a status was not written", extra={"fields": fields})
                 entry.numbers_due, entry.moving = self._now() + NUMBERS_S, True
                 return True
+            self._writes.failed(subject, error)
             entry.mark = None
             return False
+        self._writes.made(subject)
         for turn in turns(entry.written.get("conditions", ()), said["conditions"]):
             self._tell(key, turn.reason, turn.message, warning=turn.warning)
         entry.written, entry.numbers_due = said, self._now() + NUMBERS_S

@@ -236,7 +236,7 @@ async def test_a_failing_target_is_asked_again_with_growing_pauses(loop, clock, 
         assert (version.size, version.asked[-1]) == (20, (32.0, 20))
         await clock.advance(100.0)
         assert len(version.asked) == 6
-    assert "scaling digits/blue to 20 failed: the cluster is away" in caplog.text
+    assert caplog.text.count("scaling digits/blue to 20 failed: the cluster is away") == 1  # however often it is tried
 
 
 async def test_pauses_grow_to_half_a_minute_only(loop, clock):

@@ -232,6 +232,20 @@ async def test_the_log_tells_transitions_and_trouble_once(clock, store, caplog):
     ]
 
 
+async def test_that_it_may_read_and_not_write_the_lease_is_told_once(clock, store, caplog):
+    """Reads that work in between say nothing of the writes."""
+    one = Candidate(store, clock, "one")
+    async with running(clock, one):
+        one.lease.may_write = False
+        await clock.advance(30.0)
+        assert one.leader.problem == "cannot update leases"
+        store.put(Record("somebody"))
+        await clock.advance(2.0)
+        assert one.leader.problem == "", "it follows somebody, and has nothing to write"
+    messages = [record.getMessage() for record in caplog.records]
+    assert messages.count("the Lease is out of reach") == 1
+
+
 def test_no_two_processes_have_one_identity():
     assert identity_of("maitre-0") != identity_of("maitre-0")
     assert identity_of("maitre-0").startswith("maitre-0_")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from router.coord.election import Record, Version
-from router.coord.lease import LeaseChanged, LeaseUnreachable
+from router.coord.lease import LeaseChanged, LeaseRefused, LeaseUnreachable
 from router.coord.witnessed import WitnessedLease
 
 VERSION = Version("uid", "7")
@@ -53,6 +53,13 @@ async def test_an_answer(told):
     assert await lease.read() is None
     assert await lease.write(Record("me"), None) == VERSION
     assert told.told == ["leases made"] * 2
+
+
+async def test_what_is_forbidden_was_answered(told):
+    """Else reads that are allowed would tell of a return after each write that is not."""
+    with pytest.raises(LeaseRefused):
+        await WitnessedLease(Lease(LeaseRefused("cannot update leases")), told, "leases").write(Record("me"), VERSION)
+    assert told.told == ["leases made"]
 
 
 async def test_a_write_that_came_too_late_was_answered(told):

@@ -8,6 +8,7 @@ from router.discovery.marks import Marker
 from router.discovery.pod import MARK, State
 from router.discovery.pod_replicas import PodReplicas
 from router.discovery.pods import PodBoard
+from router.kube.writes import Writes
 from tests.fakes.pods import PodApi, PodRoster, manifest, seen
 
 
@@ -46,7 +47,7 @@ class Stage:
 
     def __init__(self) -> None:
         self.api, self.board, self.roster, self.loop = PodApi(), PodBoard(), PodRoster(), StandingLoop()
-        marker = Marker(self.api, leading=lambda: True, wall=lambda: datetime.now(UTC), name="me")
+        marker = Marker(self.api, writes=Writes(), leading=lambda: True, wall=lambda: datetime.now(UTC), name="me")
         self.replicas = PodReplicas("digits/blue", roster=self.roster, board=self.board, marker=marker, loop=self.loop)
 
     def put(self, name: str, state: State = State.READY, app: str = "blue", **more) -> None:

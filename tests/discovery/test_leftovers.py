@@ -10,6 +10,7 @@ from router.discovery.leftovers import LOOK_S, Leftovers
 from router.discovery.marks import Marker
 from router.discovery.pod import COST, MARK, MARKED_COST, State
 from router.discovery.pods import PodBoard
+from router.kube.writes import Writes
 from tests.fakes.clock import FakeClock
 from tests.fakes.pods import PodApi, manifest, refusal, seen
 
@@ -23,7 +24,7 @@ class Cluster(PodApi):
         super().__init__()
         self.board = PodBoard()
         self.leading = True
-        self.marker = Marker(self, leading=lambda: self.leading, wall=lambda: NOON, name="me")
+        self.marker = Marker(self, writes=Writes(), leading=lambda: self.leading, wall=lambda: NOON, name="me")
 
     def put(self, name: str, mark: str | None = "1 other", **more) -> None:
         self.pods[name] = manifest(name, cost=more.pop("cost", MARKED_COST), mark=mark, **more)

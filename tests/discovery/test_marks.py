@@ -6,6 +6,7 @@ import pytest
 
 from router.discovery.marks import AT_ONCE, Marker, Marks
 from router.discovery.pod import COST, MARK, MARKED_COST, Pod, State
+from router.kube.writes import Writes
 from tests.fakes.pods import PodApi, manifest, refusal, seen
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -15,7 +16,8 @@ class Cluster(PodApi):
     def __init__(self) -> None:
         super().__init__()
         self.leading = True
-        self.marker = Marker(self, leading=lambda: self.leading, wall=lambda: NOON, name="me")
+        self.writes = Writes()
+        self.marker = Marker(self, writes=self.writes, leading=lambda: self.leading, wall=lambda: NOON, name="me")
 
     def add(self, name: str, state: State = State.READY, **more) -> Pod:
         self.pods[name] = manifest(name, state, **more)
@@ -106,7 +108,7 @@ async def test_the_next_pod_of_that_name_is_not_marked(cluster, marks, caplog):
 
 
 @pytest.mark.parametrize("error", [refusal(403, "Forbidden"), httpx2.ConnectError("refused")])
-async def test_what_cannot_be_written_is_logged_and_tried_again_the_next_time(cluster, marks, caplog, error):
+async def test_what_cannot_be_written_is_told_and_tried_again_the_next_time(cluster, marks, error):
     pod = cluster.add("a")
     before = cluster.view()
     marks.wish([pod])
@@ -114,9 +116,11 @@ async def test_what_cannot_be_written_is_logged_and_tried_again_the_next_time(cl
     cluster.fails = error
     marks.wish(())
     await marks.write(before)
-    assert "pod default/a cannot be marked" in caplog.text
+    (problem,) = cluster.writes.problems()
+    assert problem.startswith("kubernetes: marks of pods in namespace default: not written: ")
     cluster.fails = None
     await marks.write(before)
+    assert list(cluster.writes.problems()) == []
     assert cluster.noted("a") == (None, None)
 
 

@@ -32,6 +32,7 @@ class Connection:
     port: int
     key: str | None = None
     tls: ssl.SSLContext | None = None
+    host: str = "127.0.0.1"
     _streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = field(default=None, repr=False)
 
     async def post(self, endpoint: str, wish: object = None, path: str = "score", **headers: str) -> Answer:
@@ -44,7 +45,7 @@ class Connection:
 
     async def send(self, request: bytes) -> Answer:
         if self._streams is None:
-            self._streams = await asyncio.open_connection("127.0.0.1", self.port, ssl=self.tls)
+            self._streams = await asyncio.open_connection(self.host, self.port, ssl=self.tls)
         reader, writer = self._streams
         try:
             writer.write(request)

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from itertools import count
 
 from router.coord.election import Record, Version
-from router.coord.lease import LeaseChanged, LeaseUnreachable, Sighting
+from router.coord.lease import LeaseChanged, LeaseRefused, LeaseUnreachable, Sighting
 
 
 class LeaseStore:
@@ -46,6 +46,7 @@ class FakeLease:
     def __init__(self, store: LeaseStore) -> None:
         self.store = store
         self.calls: list[str] = []
+        self.may_write = True
         self.way: Callable[[], Awaitable[None]] = straight
         self.way_back: Callable[[], Awaitable[None]] = straight
 
@@ -59,6 +60,8 @@ class FakeLease:
     async def write(self, record: Record, under: Version | None) -> Version:
         self.calls.append(f"write {record.holder or 'nobody'}")
         await self.way()
+        if not self.may_write:
+            raise LeaseRefused("cannot update leases")
         answer = self.store.write(record, under)
         await self.way_back()
         return answer

@@ -4,7 +4,6 @@ The pod's first container is a local process on a loopback address of its own; i
 """
 
 import asyncio
-import contextlib
 import random
 import signal
 import socket
@@ -18,13 +17,13 @@ from typing import Any
 
 from lightkube import AsyncClient
 from lightkube.generic_resource import create_namespaced_resource
-from lightkube.models.core_v1 import HTTPGetAction
 from lightkube.resources.core_v1 import Pod
 
 from tests.kube import pod_status
-from tests.kube.container import command, environment, port_number
+from tests.kube.container import command, environment
 from tests.kube.daemon import TETHER
 from tests.kube.insisting import insist, patch_status
+from tests.kube.probing import answers, unwell
 
 # lightkube's own class takes the Status that answers it for a Binding
 Binding = create_namespaced_resource("", "v1", "Binding", "bindings")
@@ -82,6 +81,9 @@ class PodLife:
         ports = [port.containerPort for port in self._container.ports or []]
         meta = pod.metadata
         self.record = Record(meta.uid, meta.name, _free_ip(ports), meta.labels or {}, time.monotonic())
+        # `python` is the one that runs the tests
+        path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+        self._environment = {"PATH": path, **environment(pod, self._container, self.record.ip)}
 
     def terminate(self, grace_s: float) -> None:
         """Its deletionTimestamp was seen. A second call may shorten the grace."""
@@ -120,27 +122,26 @@ class PodLife:
         self._process = await self._start()
         self.record.started = self.record.started or time.monotonic()
         await self._report(ready=False)
-        probing = asyncio.get_running_loop().create_task(self._probe())
+        loop = asyncio.get_running_loop()
+        probing = [loop.create_task(each) for each in (self._probe(), self._end_if_unwell(self._process))]
         try:
             await self._until_terminating(self._process.wait())
         finally:
-            probing.cancel()
-            await asyncio.gather(probing, return_exceptions=True)
+            for each in probing:
+                each.cancel()
+            await asyncio.gather(*probing, return_exceptions=True)
         if self._process.returncode is not None:
             self._ended()
             self.record.restarts += 1
 
     async def _start(self) -> asyncio.subprocess.Process:
-        variables = environment(self._pod, self._container, self.record.ip)
-        words = command(self._container, variables, self._images)
-        # `python` is the one that runs the tests
-        path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
+        words = command(self._container, self._environment, self._images)
         with self._output.open("ab") as output:
             return await asyncio.create_subprocess_exec(
                 *TETHER,
                 *words,
                 cwd=ROOT,
-                env={"PATH": path, **variables},
+                env=self._environment,
                 stdout=output,
                 stderr=output,
                 stdin=subprocess.DEVNULL,
@@ -149,22 +150,16 @@ class PodLife:
     async def _probe(self) -> None:
         probe = self._container.readinessProbe
         while True:
-            ready = probe is None or await self._answers(probe.httpGet)
+            ready = probe is None or await answers(self.record.ip, self._container, probe)
             if ready != self.record.is_ready:
                 await self._report(ready=ready)
             period_s = float(probe.periodSeconds or 10) if probe is not None else 3600.0
             await asyncio.sleep(period_s if self.record.is_ready else STARTING_PERIOD_S)
 
-    async def _answers(self, get: HTTPGetAction) -> bool:
-        port = port_number(self._container, get.port)
-        try:
-            async with asyncio.timeout(1.0):
-                reader, writer = await asyncio.open_connection(self.record.ip, port)
-                with contextlib.closing(writer):
-                    writer.write(f"GET {get.path or '/'} HTTP/1.1\r\nhost: probe\r\nconnection: close\r\n\r\n".encode())
-                    return (await reader.readline()).split(b" ", 2)[1:2] in ([b"200"], [b"204"])
-        except (OSError, TimeoutError):
-            return False
+    async def _end_if_unwell(self, process: asyncio.subprocess.Process) -> None:
+        """Another one is started then, as after every end."""
+        await unwell(self.record.ip, self._container)
+        process.kill()
 
     async def _report(self, *, ready: bool) -> None:
         if ready and self.record.ready is None:
@@ -196,7 +191,7 @@ class PodLife:
         lifecycle = self._container.lifecycle
         hook = lifecycle.preStop if lifecycle is not None else None
         if hook is not None and hook.exec is not None:
-            process = await asyncio.create_subprocess_exec(*TETHER, *hook.exec.command)
+            process = await asyncio.create_subprocess_exec(*TETHER, *hook.exec.command, env=self._environment)
             try:
                 await process.wait()
             finally:

@@ -131,3 +131,15 @@ async def test_a_pod_that_cannot_be_played_fails_the_test_at_once(admin, namespa
         async with Kubelet(admin, namespace, tmp_path) as kubelet:
             await kubelet.ready(1)
     assert failed.group_contains(NotImplementedError, match="no command")
+
+
+@pytest.mark.parametrize("probe", ["livenessProbe", "startupProbe"])
+async def test_who_does_not_answer_a_probe_is_started_anew(admin, namespace, kubelet, probe):
+    template = pod_template("blue")
+    (container,) = template["spec"]["containers"]
+    container[probe] = {"httpGet": {"port": 1}, "periodSeconds": 1, "failureThreshold": 1}
+    pod = {"apiVersion": "v1", "kind": "Pod", **template, "metadata": {"name": "blue"}}
+    await admin.create(from_dict(pod), namespace=namespace)
+    await kubelet.until(lambda: any(record.restarts for record in kubelet.records))
+    (record,) = kubelet.records
+    assert record.exit_code == -signal.SIGKILL

@@ -12,6 +12,7 @@ from router.discovery.marks import Marker
 from router.discovery.parking import PARK_S
 from router.discovery.pod import COST, MARK, PodObject
 from router.discovery.pod import Pod as SeenPod
+from router.kube.writes import Writes
 from tests.kube.conftest import GRANTED
 from tests.kube.load import Load
 from tests.kube.resources import Resource, endpoint, version
@@ -34,7 +35,7 @@ class Deployed:
 
     async def mark(self, leader: str) -> None:
         """Two of the pods, as a leader does before it scales."""
-        marker = Marker(self._admin, leading=lambda: True, wall=lambda: datetime.now(UTC), name=leader)
+        marker = Marker(self._admin, writes=Writes(), leading=lambda: True, wall=lambda: datetime.now(UTC), name=leader)
         mark = marker.new_mark()
         pods = [SeenPod.of(pod) async for pod in self._admin.list(PodObject, namespace=self._namespace)]
         for pod in pods[:2]:

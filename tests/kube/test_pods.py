@@ -21,6 +21,7 @@ from router.discovery.selectors import Selector
 from router.kube.client import connect, connect_to_follow
 from router.kube.contact import Contact
 from router.kube.reflector import Reflector
+from router.kube.writes import Writes
 from tests.fakes.changes import Changes
 from tests.fakes.pods import STATUSES, PodRoster
 
@@ -64,7 +65,9 @@ class Router:
             f"digits/{name}",
             roster=self.roster,
             board=board,
-            marker=Marker(self._client, leading=lambda: True, wall=lambda: datetime.now(UTC), name=name),
+            marker=Marker(
+                self._client, writes=Writes(), leading=lambda: True, wall=lambda: datetime.now(UTC), name=name
+            ),
             loop=asyncio.get_running_loop(),
         )
         self.replicas.follow(namespace, BLUE, 5001)

@@ -89,11 +89,27 @@ def test_credentials_in_a_broken_kubeconfig_are_not_quoted(kubeconfig):
 REQUEST = httpx2.Request("GET", SERVER)
 
 
+def forbidden(sentence: str, namespace: str | None = None) -> ApiError:
+    """As the API server says it."""
+    where = f'in the namespace "{namespace}"' if namespace else "at the cluster scope"
+    return ApiError(status=Status(code=403, reason="Forbidden", message=sentence + where))
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [
         (ApiError(status=Status(code=403, reason="Forbidden", message="no")), "Forbidden: no"),
         (ApiError(status=Status(code=500, message="etcd")), "500: etcd"),
+        (
+            forbidden('pods "blue-1" is forbidden: User "x" cannot patch resource "pods" in API group "" ', "web"),
+            "cannot patch pods in namespace web: forbidden, no role of the router has this right",
+        ),
+        (
+            forbidden(
+                'deployments.apps is forbidden: User "x" cannot list resource "deployments" in API group "apps" '
+            ),
+            "cannot list deployments of apps in all namespaces: forbidden, no role of the router has this right",
+        ),
         (httpx2.HTTPStatusError("x", request=REQUEST, response=httpx2.Response(503)), "HTTP status 503"),
         (httpx2.ReadTimeout(""), "no answer in time"),
         (TimeoutError(), "no answer in time"),

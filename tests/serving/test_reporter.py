@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import httpx2
 import pytest
 
+from router.kube.writes import Writes
 from router.serving.conditions import turns
 from router.serving.reporter import LOOK_S, NUMBERS_S, PACE_S, PAUSE_S, STRETCH, StatusReporter
 from router.serving.status import EndpointView, VersionView, WorkloadView, status
@@ -30,6 +31,7 @@ class World:
         self.stands: dict[tuple[str, str], dict] = {}
         self.writes: list[tuple[tuple[str, str], dict]] = []
         self.told: list[str] = []
+        self.ledger = Writes()
         self.away = False
         self.now = 0.0
         self.until = 0.0
@@ -69,7 +71,13 @@ class World:
     async def run(self, seconds: float = 0.0, reporter: StatusReporter | None = None) -> StatusReporter:
         """A term that lasts for so long."""
         reporter = reporter or StatusReporter(
-            self, self.patch, tell=self.tell, now=lambda: self.now, wall=lambda: WALL, sleep=self.sleep
+            self,
+            self.patch,
+            writes=self.ledger,
+            tell=self.tell,
+            now=lambda: self.now,
+            wall=lambda: WALL,
+            sleep=self.sleep,
         )
         self.until = self.now + seconds
         self.looked.clear()
