@@ -1,6 +1,7 @@
 """The whole in a cluster: endpoints from resources, pods as replicas, sizes by the scale subresource."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import pytest
 
@@ -28,6 +29,7 @@ async def test_two_deployments_are_served_in_their_shares(admin, namespace, work
     versions = [version("blue", trafficPercentile=80, **still), version("green", trafficPercentile=20, **still)]
     await admin.create(endpoint(*versions), namespace=namespace)
     await resource.until("Ready", "True")
+    await resource.until("KeysAvailable", "True")
     keys = await resource.keys()
     async with Load(maitre, "digits", keys["primaryKey"]) as load:
         load.start(8)
@@ -45,7 +47,7 @@ async def test_a_step_of_load_is_answered_by_one_write_of_the_right_size(
     await workload("blue")
     await admin.create(endpoint(version("blue", maxQueueWaitMs=20_000, autoscale=AUTOSCALE)), namespace=namespace)
     await resource.until("Ready", "True")
-    await maitre.until_metric(lambda value: value == 1, "maitre_leader")
+    await resource.until("KeysAvailable", "True")
     start = control_plane.audit.length
     keys = await resource.keys()
     async with Load(maitre, "digits", keys["primaryKey"], {"ms": 300}) as load:
@@ -56,26 +58,26 @@ async def test_a_step_of_load_is_answered_by_one_write_of_the_right_size(
         await maitre.until_metric(lambda value: value == 10, "maitre_replicas_total")
         served = load.statuses.total()
         await load.answered(served + 50)
-
-    def sizes() -> list[int]:
-        writes = control_plane.audit.events(start, verb="update", resource="deployments/scale", namespace=namespace)
-        return [write.answer["spec"]["replicas"] for write in writes if write.code == 200]
-
-    assert sizes()[0] == 10  # 8 clients / 0.8
-    assert max(sizes()) <= 12  # the rate of arrivals is a little noisy
+        quiet = datetime.now(UTC)
     assert load.wrong == []
+
+    def written() -> list[tuple[datetime, int]]:
+        writes = control_plane.audit.events(start, verb="update", resource="deployments/scale", namespace=namespace)
+        return [(write.at, write.answer["spec"]["replicas"]) for write in writes if write.code == 200]
+
+    assert written()[0][1] == 10  # 8 clients / 0.8
+    assert max(size for _, size in written()) <= 12  # the rate of arrivals is a little noisy
     assert len(load.replicas) >= 10
     scaled = await resource.until_event("ScaledUp", lambda event: "from 1 to 10" in event.message)
     assert "demand 8" in scaled.message
 
-    # back down in one step, not before the window is over, and not with the one that is at work
-    loop = asyncio.get_running_loop()
-    quiet = loop.time()
-    last = await maitre.connection(keys["primaryKey"]).post("digits", {"ms": 8000})
+    # back down, as the window forgets, and not with the one that is at work
+    last = await maitre.connection(keys["primaryKey"]).post("digits", {"ms": 10_000})
     assert last.status == 200
-    down = await resource.until_event("ScaledDown")
-    assert "to 2 replicas (demand)" in down.message
-    assert loop.time() - quiet >= 3
-    (busy, idle) = await kubelet.ready(2)
-    assert last.json()["replica"] in {busy.name, idle.name}
-    assert min(sizes()) == 2
+    (worker,) = [pod for pod in kubelet.records if pod.name == last.json()["replica"]]
+    assert worker.terminating is None
+    down = [(at, size) for at, size in written() if at > quiet]
+    assert down[-1][1] == 2  # 1 request / 0.8
+    # from the last look that saw the load, which was at most a second before
+    assert all((at - quiet).total_seconds() >= AUTOSCALE["scaleDownWindowSeconds"] - 1 for at, _ in down)
+    await resource.until_event("ScaledDown", lambda event: "to 2 replicas" in event.message)
