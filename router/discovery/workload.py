@@ -124,7 +124,7 @@ class Workload:
         try:
             await self._scale.scale(replicas)
         except ScaleFailed as error:
-            if error.why is not Why.NO_ANSWER:
+            if error.why in (Why.REFUSED, Why.QUOTA_EXCEEDED):  # what is not there, is told by itself
                 self._hinder(_Source.SIZE, str(error))
             raise
         else:
@@ -162,6 +162,7 @@ class Workload:
             self._scale.gone()
             self._hinder(_Source.OBJECT, f"{self} does not exist")
             self._hinder(_Source.SCALE, None)
+            self._hinder(_Source.SIZE, None)
         else:
             self._scale.seen(sighting.edition, sighting.version)
             self._hinder(_Source.OBJECT, None)

@@ -179,7 +179,7 @@ async def test_a_workload_that_is_missing_comes_and_goes(admin, namespace, route
     assert failed.value.why is Why.NOT_FOUND
     await admin.create(from_dict(manifests.workload("blue", replicas=2)), namespace=namespace)
     await owner.until("found", 2)
-    assert workload.problem is None
+    await owner.changes.until(lambda: workload.problem is None)
     await admin.delete(Deployment, "blue", namespace=namespace)
     await owner.until("lost")
     assert (workload.known, workload.selector) == (False, "app=blue")
@@ -302,8 +302,8 @@ RIGHTS = {
 @pytest.mark.parametrize(
     ("missing", "words"),
     [
-        ("follow", "kind Deployment of apps/v1 cannot be followed: Forbidden"),
-        ("hpas", "nobody knows what else scales it: HorizontalPodAutoscalers: Forbidden"),
+        ("follow", "kind Deployment of apps/v1 cannot be followed: cannot list deployments of apps"),
+        ("hpas", "HorizontalPodAutoscalers: cannot list horizontalpodautoscalers of autoscaling"),
         ("read", "resources [deployments/scale], verbs [get]"),
         ("write", "resources [deployments/scale], verbs [update]"),
     ],

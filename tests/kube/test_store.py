@@ -216,7 +216,7 @@ async def test_a_secret_rotated_broken_and_mended(router: Following, user: User,
     await router.until(lambda: router.primary("digits") == "primary-key-number-11")
     assert router.problems() == []
     await admin.delete(Secret, "digits-keys", namespace=namespace)
-    await router.until(lambda: router.problems() != [])
+    await router.until(lambda: router.given.origins[namespace, "digits"].keys_missing)
     assert router.primary("digits") == "primary-key-number-11"
 
 
