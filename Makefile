@@ -13,11 +13,12 @@ IMAGE   = maitre:$(VERSION)
 # a copy of the tree with the hot path compiled, so that tests and benchmarks can be run on both
 COMPILED := .compiled
 
-.PHONY: help demo test test-compiled test-long check crd helm peers bench fuzz image format clean
+.PHONY: help demo test coverage test-compiled test-long check crd helm peers bench fuzz image format clean
 
 help:
 	@echo "make demo       set up, then the router at work on a real model"
 	@echo "make test       set up, then all tests but the long ones"
+	@echo "make coverage   the same, and which lines they do not reach"
 	@echo "make test-long  the tests that take minutes"
 	@echo "make test-compiled  the hot path's tests with the hot path compiled"
 	@echo "make check      style, types, import rules"
@@ -38,6 +39,9 @@ demo: $(SETUP)
 	@$(BIN)/python -m examples.demo
 
 test: $(SETUP)
+	$(BIN)/python -m pytest -m "not long" -q
+
+coverage: $(SETUP)
 	$(BIN)/python -m pytest -m "not long" --cov --cov-report=term:skip-covered -q
 
 $(COMPILED)/.built: $(SETUP) setup.py $(shell find router autoscaler -name '*.py')

@@ -34,15 +34,21 @@ from tests.kube.resources import Resource
 from tests.kube.rights import rights
 from tests.kube.sizes import Sizes
 
+HERE = Path(__file__).parent
 DEPLOY = Path(__file__).parents[2] / "deploy"
 DEFINITION = DEPLOY / "base" / "crd.yaml"
 
 
+TAKING_LONG = {"own_control_plane", "kubelet", "controllers", "serve_in_cluster"}
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whoever takes a control plane of its own is among the long ones: each takes 5 to 10 s to come and go."""
+    """Whoever takes a control plane of its own, or starts pods or routers, is among the long ones, but for the test of
+    the whole: each takes 5 to 20 s, and together they would take most of the time that `make test` has."""
     for item in items:
-        if "own_control_plane" in getattr(item, "fixturenames", ()):
+        ours = item.path.parent == HERE and item.path.name != "test_serve.py"
+        if ours and TAKING_LONG & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.long)
 
 
