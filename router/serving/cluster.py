@@ -62,8 +62,6 @@ class Cluster:
         """In a dry run it only reads: it takes no part in the election. Raises ClusterUnknown."""
         found = find_cluster()
         self.namespace = settings.own_namespace or found.namespace
-        self._scopes = settings.namespaces or (None,)
-        self._loop = loop
         self._now = now
         self._dry_run = dry_run
         self._client = connect(found)
@@ -98,7 +96,7 @@ class Cluster:
                 draw=random.random,
                 sleep=self.contact.pause,
             )
-            for scope in self._scopes
+            for scope in settings.namespaces or (None,)
         ]
         self._workloads = Workloads(
             self._client,

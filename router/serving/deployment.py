@@ -20,14 +20,13 @@ from router.discovery.selectors import Selector, SelectorRefused
 from router.discovery.workload import Workload
 from router.discovery.workloads import Workloads
 from router.model.spec import DeploymentTarget
-from router.serving.status import WorkloadView
+from router.serving.status import UNHINDERED, WorkloadView
 from router.serving.workload import WorkloadOwner
 
 log = logging.getLogger("maitre.serving")
 
-UNHINDERED: Final = WorkloadView()
 _NOTHING: Final = astuple(UNHINDERED)
-"""By far the most are so, and all are looked at again and again."""
+"""To compare with, since all are looked at again and again."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,6 @@ import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from router.discovery.fixed import FixedReplicas
 from router.discovery.ports import Ports
@@ -28,13 +27,11 @@ from router.discovery.roster import ReplicaTls, Roster
 from router.discovery.warden import Warden
 from router.discovery.watchlist import Watchlist
 from router.model.spec import DeploymentTarget, EndpointKey, Target, UpstreamTls, Version
-from router.serving.status import WorkloadView
+from router.serving.status import UNHINDERED, WorkloadView
 from router.serving.workload import ClusterPort, WorkloadOwner, WorkloadReplicas
 from router.store.certificates import Certificates, TlsTerms
 
 log = logging.getLogger("maitre.serving")
-
-NO_WORKLOAD: Final = WorkloadView()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +113,7 @@ class Replicas:
             await self._pods.scale(replicas)
 
     def workload(self) -> WorkloadView:
-        return NO_WORKLOAD if self._pods is None else self._pods.view()
+        return UNHINDERED if self._pods is None else self._pods.view()
 
     def follow(self, version: Version, directory: Path) -> None:
         """Takes replicas from the target of `version` from now on; `directory` is that of its configuration file."""

@@ -31,6 +31,10 @@ class WorkloadView:
     """Nothing is known of it yet."""
 
 
+UNHINDERED: Final = WorkloadView()
+"""By far the most are so, and where there is no cluster all."""
+
+
 @dataclass(frozen=True, slots=True)
 class VersionView:
     """One version at one time."""
@@ -44,7 +48,7 @@ class VersionView:
     busy: int
     may_be_empty: bool = False
     """It needs no ready replica: scale to zero."""
-    workload: WorkloadView = WorkloadView()
+    workload: WorkloadView = UNHINDERED
 
 
 @dataclass(frozen=True, slots=True)

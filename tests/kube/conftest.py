@@ -222,7 +222,3 @@ metadata: {name: maitre, namespace: "{namespace}"}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: cluster-admin}
 subjects: [{kind: ServiceAccount, name: maitre, namespace: "{namespace}"}]
 """
-
-_GRANT = DEPLOY / "namespaced" / "grant" / "role.yaml", DEPLOY / "base" / "leader-role.yaml"
-GRANTED = "\n---\n".join(path.read_text() for path in _GRANT).replace("maitre-system", "{namespace}")
-"""What deploy/namespaced gives a router that serves the namespace it runs in: for `allowed`."""

@@ -8,9 +8,9 @@ from time import monotonic
 import pytest
 
 from tests.e2e.conftest import MODEL
-from tests.kube.conftest import GRANTED
 from tests.kube.load import Load
 from tests.kube.resources import Resource, endpoint, version
+from tests.kube.rights import rights
 
 BACK_S = 15.0
 """Within so long of the API server's return everything is to go on; it takes a second or two."""
@@ -25,7 +25,7 @@ def resource(own_control_plane, admin, namespace) -> Resource:
 @pytest.fixture
 async def maitre(own_control_plane, serve_in_cluster, namespace):
     options = ("--default-namespace", namespace)
-    return await serve_in_cluster(*options, allowed=GRANTED, POD_NAMESPACE=namespace, POD_NAME="maitre-0")
+    return await serve_in_cluster(*options, allowed=rights(), POD_NAMESPACE=namespace, POD_NAME="maitre-0")
 
 
 @pytest.fixture

@@ -14,8 +14,8 @@ from lightkube.types import PatchType
 
 from router.kube.resources import ScoringEndpoints
 from tests.fakes.changes import BOUND_S
-from tests.kube.conftest import GRANTED
 from tests.kube.resources import Resource, endpoint, version
+from tests.kube.rights import rights
 
 FOLLOWED = ("scoringendpoints", "secrets", "pods", "deployments", "horizontalpodautoscalers")
 SCALED = {"minReplicas": 2, "maxReplicas": 5}
@@ -37,7 +37,7 @@ def hpa(workload: str) -> HorizontalPodAutoscaler:
 @pytest.fixture
 async def maitre(own_control_plane, serve_in_cluster, namespace):
     pod = {"POD_NAMESPACE": namespace, "POD_NAME": "maitre-0"}
-    return await serve_in_cluster("--default-namespace", namespace, allowed=GRANTED, **pod)
+    return await serve_in_cluster("--default-namespace", namespace, allowed=rights(), **pod)
 
 
 @pytest.mark.long

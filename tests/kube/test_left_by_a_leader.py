@@ -13,9 +13,9 @@ from router.discovery.parking import PARK_S
 from router.discovery.pod import COST, MARK, PodObject
 from router.discovery.pod import Pod as SeenPod
 from router.kube.writes import Writes
-from tests.kube.conftest import GRANTED
 from tests.kube.load import Load
 from tests.kube.resources import Resource, endpoint, version
+from tests.kube.rights import rights
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(180)]
 
@@ -31,7 +31,7 @@ class Deployed:
     async def router(self):
         """One more process of the same pod."""
         environment = {"POD_NAMESPACE": self._namespace, "POD_NAME": "maitre-0"}
-        return await self._start("--default-namespace", self._namespace, allowed=GRANTED, **environment)
+        return await self._start("--default-namespace", self._namespace, allowed=rights(), **environment)
 
     async def mark(self, leader: str) -> None:
         """Two of the pods, as a leader does before it scales."""

@@ -14,9 +14,9 @@ from lightkube.resources.core_v1 import Secret
 from router.store.key_maker import REPLACED_S
 from tests.e2e.conftest import Maitre
 from tests.fakes.changes import BOUND_S
-from tests.kube.conftest import GRANTED
 from tests.kube.load import Load
 from tests.kube.resources import Resource, endpoint, version
+from tests.kube.rights import rights
 
 ROUNDS = 5
 GOAL_S = 0.1
@@ -87,7 +87,7 @@ async def served(serve_in_cluster, admin, namespace, workload) -> AsyncIterator[
     pods = version("blue", maxConcurrentRequestsPerReplica=50, autoscale={"enabled": False})
     await admin.create(endpoint(pods), namespace=namespace)
     pod = {"POD_NAMESPACE": namespace, "POD_NAME": "maitre-0"}
-    maitre = await serve_in_cluster("--default-namespace", namespace, allowed=GRANTED, **pod)
+    maitre = await serve_in_cluster("--default-namespace", namespace, allowed=rights(), **pod)
     await resource.until("Ready", "True")
     async with Load(maitre, "digits", keys.secondary, {"ms": 2}) as load:
         load.start(4)

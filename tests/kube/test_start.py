@@ -12,8 +12,9 @@ import pytest
 from tests.e2e.client import Connection
 from tests.e2e.conftest import BOUND_S, READY
 from tests.e2e.replicas import kept_port
-from tests.kube.conftest import GRANTED, account, launch
+from tests.kube.conftest import account, launch
 from tests.kube.resources import endpoint, version
+from tests.kube.rights import rights
 
 END_S = 5.0
 """From SIGTERM to the end of a router that has nothing to finish. Where a core is free it takes half a second, and a
@@ -71,7 +72,7 @@ async def starting(own_control_plane, definition, admin, namespace, workload, ku
     still = version("blue", autoscale={"enabled": False})
     await admin.create(endpoint(still, mode="none"), namespace=namespace)
     await kubelet.ready(1)
-    kubeconfig = await account(own_control_plane, admin, namespace, GRANTED)
+    kubeconfig = await account(own_control_plane, admin, namespace, rights())
     begun = []
 
     async def start() -> Starting:
