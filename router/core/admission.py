@@ -7,16 +7,20 @@ Invariants (tests/core/test_admission.py walks them with random schedules):
 - nobody waits while a slot is free on an available replica;
 - first come, first served among those who wait;
 - every waiter that was let in leaves in exactly one way: granted, late, or withdrawn;
-- a slot that comes back goes straight to the first waiter: nobody who arrives in between gets ahead of it.
+- a slot that comes back goes straight to the first waiter: nobody who arrives in between gets ahead of it;
+- of leased replicas, what may be used here rises by `lend` alone, and no more is handed back than is recalled.
 
-Pure; called by `router.proxy` and, for replicas, by `router.serving`. `now` is monotonic seconds.
+Slots may be leased (`router.core.leases`): then a replica is added with a limit, `lend` changes it, and others who want
+slots `recall` them. A slot that is handed back lowers its replica's limit by one. Its lessor hears of it.
+
+Pure; called by `router.proxy` and, for replicas and leases, by `router.serving`. `now` is monotonic seconds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from router.core.ejection import Ejections
 from router.core.offered import OfferedLoad
@@ -61,18 +65,43 @@ class Refused:
     outcome: Outcome
 
 
+class Lessor(Protocol):
+    """Whoever speaks for the lessor of a version's slots. Told amid a change: it takes note and calls nothing here."""
+
+    def starving(self) -> None:
+        """A request waits, or was refused, for want of a slot, though there are replicas."""
+
+    def lowered(self, replica: Replica[Any]) -> None:
+        """The bound of this replica has fallen."""
+
+
 NOTHING: Final[tuple[()]] = ()
 
 
 class Admission(Generic[W, U]):
-    """Slots, queue and load of one version."""
+    """Slots, queue and load of one version.
 
-    def __init__(self, limits: Limits) -> None:
+    `woken` is called with it when a request comes while it is not `awake`.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        lessor: Lessor | None = None,
+        woken: Callable[[Admission[W, U]], None] | None = None,
+    ) -> None:
         self._limits = limits
-        self._slots: SlotTable[U] = SlotTable(limits.slots)
+        self._lessor = lessor
+        self._woken = woken
+        self._slots: SlotTable[U] = SlotTable(limits.slots, None if lessor is None else lessor.lowered)
         self._queue: WaitQueue[W] = WaitQueue()
         self._ejections = Ejections()
+        self._recalled = False
+        self._hungry = 0
+        self._yields = 0
         self.load = OfferedLoad()
+        self.awake = False
+        """Whether a request came since this was last set to False; whoever reports the numbers does that."""
         self.expecting = False
         """Whether a replica is on its way, so that waiting for the first one makes sense."""
         self.tunnels = 0
@@ -82,6 +111,8 @@ class Admission(Generic[W, U]):
 
     def acquire(self, waiter: W, client: object, now: float) -> Slot[U] | None:
         """A slot at once, or None: then `enqueue` decides. Counts the request as offered."""
+        if not self.awake:
+            self._wake()
         self.load.arrived(client, now)
         return self._slots.take(waiter)
 
@@ -89,6 +120,7 @@ class Admission(Generic[W, U]):
         """Lets a request wait, or refuses it. Only when there was no slot to acquire."""
         if self._slots.total:
             wait = self._limits.queue_wait_s
+            self._starve()
         elif self.expecting:
             wait = self._limits.cold_start_s
         else:
@@ -110,6 +142,8 @@ class Admission(Generic[W, U]):
 
     def release(self, slot: Slot[U], waiter: W, now: float) -> Sequence[Grant[W, U]]:
         """Gives a slot back; the first waiter gets it. Raises SlotMisuse when `waiter` does not hold it."""
+        if self._recalled and self._yielded(slot, waiter):
+            return NOTHING
         if not self._queue or not self._slots.can_pass_on(slot, waiter):
             self._slots.give_back(slot, waiter)
             return NOTHING
@@ -117,6 +151,7 @@ class Admission(Generic[W, U]):
         grants: list[Grant[W, U]] = [Grant(each, None) for each in late]
         if successor is None:
             self._slots.give_back(slot, waiter)
+            self._hand_back_idle()
         else:
             self._slots.hand_over(slot, waiter, successor)
             grants.append(Grant(successor, slot))
@@ -134,9 +169,9 @@ class Admission(Generic[W, U]):
 
     # -- replicas ---------------------------------------------------------------------------------------------------
 
-    def add_replica(self, id: str, upstream: U, now: float) -> Sequence[Grant[W, U]]:
-        """A replica became ready; those who wait get its slots."""
-        self._slots.add(id, upstream)
+    def add_replica(self, id: str, upstream: U, now: float, limit: int | None = None) -> Sequence[Grant[W, U]]:
+        """A replica became ready; those who wait get its slots. `limit`: how many are leased; None: it has them all."""
+        self._slots.add(id, upstream, limit)
         return self._serve_waiting(now)
 
     def retire_replica(self, id: str, emptied: Callable[[], None] | None = None) -> Replica[U] | None:
@@ -178,6 +213,41 @@ class Admission(Generic[W, U]):
     def replica(self, id: str) -> Replica[U] | None:
         return self._slots.get(id)
 
+    # -- leases -----------------------------------------------------------------------------------------------------
+
+    def lend(self, id: str, limit: int, now: float) -> Sequence[Grant[W, U]]:
+        """Up to `limit` slots of this replica may be used from now on; those who wait get what is new.
+
+        Nothing happens where the replica is unknown or retired.
+        """
+        replica = self._slots.get(id)
+        if replica is None or replica.retired:
+            return NOTHING
+        self._slots.limit(replica, limit)
+        return self._serve_waiting(now)
+
+    def bound(self, id: str) -> int:
+        """So many slots of this replica can be in use here at most, until more are lent; 0 when it is unknown."""
+        replica = self._slots.get(id)
+        return 0 if replica is None else replica.bound
+
+    def recall(self, hungry: int, yields: int) -> None:
+        """Others want slots. Stands until all are handed back, or another recall takes its place; (0, 0) ends it.
+
+        `hungry`: so many idle slots are handed back, those that are idle now at once, others when they fall idle.
+        `yields`: so many slots are handed back before anybody who waits here gets one, idle ones or, as they come back,
+        others. A slot that is handed back counts for both. Those of an ejected replica stay until it is readmitted: it
+        is not passed around among those who cannot reach it.
+        """
+        self._hungry = hungry
+        self._yields = yields
+        self._recalled = hungry > 0 or yields > 0
+        self._hand_back_idle()
+
+    def held_by_replica(self) -> Iterator[tuple[str, int]]:
+        """The replicas of which slots are held, retired ones too: (id, held)."""
+        return ((replica.id, replica.held) for replica in self._slots if replica.held)
+
     # -- numbers ----------------------------------------------------------------------------------------------------
 
     @property
@@ -211,7 +281,41 @@ class Admission(Generic[W, U]):
             grants.extend(Grant(each, None) for each in late)
             if successor is not None:
                 grants.append(Grant(successor, self._slots.take(successor)))
+        if self._queue and self._slots.total:
+            self._starve()
+        self._hand_back_idle()
         return grants
+
+    def _wake(self) -> None:
+        self.awake = True
+        if self._woken is not None:
+            self._woken(self)
+
+    def _starve(self) -> None:
+        if self._lessor is not None:
+            self._lessor.starving()
+
+    def _yielded(self, slot: Slot[U], waiter: W) -> bool:
+        """Whether a slot that comes back was handed back, instead of going to whoever waits here.
+
+        One that could not be passed on here is not: above a limit that fell it vanishes anyway.
+        """
+        if (self._queue and not self._yields) or not self._slots.can_pass_on(slot, waiter):
+            return False
+        self._hand_back(slot, waiter)
+        return True
+
+    def _hand_back_idle(self) -> None:
+        while self._recalled and (slot := self._slots.take(self)) is not None:
+            self._hand_back(slot, self)
+
+    def _hand_back(self, slot: Slot[U], holder: object) -> None:
+        replica = slot.replica
+        self._slots.limit(replica, replica.limit - 1)
+        self._slots.give_back(slot, holder)
+        self._hungry = max(0, self._hungry - 1)
+        self._yields = max(0, self._yields - 1)
+        self._recalled = self._hungry > 0 or self._yields > 0
 
     def __repr__(self) -> str:
         return f"<Admission busy={self.busy} total={self.total} in_flight={self.in_flight} queued={self.queued}>"

@@ -3,13 +3,18 @@
 A slot is a token, made when its replica is added and never copied: a replica cannot hold more requests than it has
 slots, because there is nothing else to take. Whoever takes a slot is its holder; only it can give it back, once.
 
+How many slots of a replica may be held here is its limit: all of them, the capacity, or what this process was leased
+(`router.core.leases`). Slots held above a limit that fell vanish as they come back.
+
 Invariants (tests/core/test_slots.py walks them with random operations):
-- of every replica, held + free slots = its capacity, until it is retired or its capacity shrinks;
-- `take` gives a slot of a replica that holds the fewest; among equals, of the one that waited longest at that level, so
-  that one replica that answers fast because it fails does not draw all requests;
+- of every replica, free slots = its limit - held ones, none where those are more; a retired one's limit is 0;
+- its bound, the larger of limit and held, rises by `add`, `limit` and `resize` alone, and `lowered` hears of each fall;
+- `take` gives a slot of a replica that holds the fewest; among equals, of the one that has been at that level, with a
+  slot to give, for longest, so that one replica that answers fast because it fails does not draw all requests;
 - a retired or ejected replica gives no slot; its held slots come back as usual, and a retired one leaves with the last.
 
-One writer: `router.core.admission`. Every operation is O(1), whatever the number of replicas.
+One writer: `router.core.admission`. Every operation on one replica is O(1), whatever the number of replicas, where all
+have the same limit; where limits differ, `take` may have to pass over as many empty levels as they differ by.
 """
 
 from __future__ import annotations
@@ -36,13 +41,16 @@ class Slot(Generic[U]):
 class Replica(Generic[U]):
     """One running copy of a version's model server. `upstream` is how the shell reaches it."""
 
-    __slots__ = ("available", "capacity", "emptied", "free", "held", "id", "retired", "upstream")
+    __slots__ = ("available", "emptied", "free", "held", "id", "leased", "limit", "retired", "upstream")
 
-    def __init__(self, id: str, upstream: U, capacity: int) -> None:
+    def __init__(self, id: str, upstream: U) -> None:
         self.id = id
         self.upstream = upstream
-        self.capacity = capacity
-        self.free: list[Slot[U]] = [Slot(self) for _ in range(capacity)]
+        self.limit = 0
+        """How many of its slots may be held here."""
+        self.leased = False
+        """Whether the limit is its own; otherwise it is the capacity of the table."""
+        self.free: list[Slot[U]] = []
         self.held = 0
         self.available = False
         """False while ejected or retired: its slots are not given out."""
@@ -50,50 +58,65 @@ class Replica(Generic[U]):
         self.emptied: Callable[[], None] | None = None
         """Called once, when the last slot of a retired replica has come back."""
 
+    @property
+    def bound(self) -> int:
+        """So many of its slots can be held here at most, until its limit is raised."""
+        return max(self.limit, self.held)
+
     def __repr__(self) -> str:
         state = "retired" if self.retired else "ready" if self.available else "ejected"
-        return f"<Replica {self.id} {self.held}/{self.capacity} {state}>"
+        return f"<Replica {self.id} {self.held}/{self.limit} {state}>"
 
 
 class SlotTable(Generic[U]):
-    """All replicas of a version, in levels by the number of slots held."""
+    """All replicas of a version; those with a free slot in levels by the number of slots held.
 
-    def __init__(self, capacity: int) -> None:
+    `lowered` is called when the bound of a replica has fallen, amid the change: it takes note and calls nothing here.
+    """
+
+    def __init__(self, capacity: int, lowered: Callable[[Replica[U]], None] | None = None) -> None:
         self._capacity = capacity
+        self._lowered = lowered
         self._replicas: dict[str, Replica[U]] = {}
-        # _levels[h]: the available replicas that hold h slots, longest there first; from _capacity on they are full
-        self._levels: list[OrderedDict[Replica[U], None]] = [OrderedDict() for _ in range(capacity + 1)]
-        self._lowest = 0
+        # _levels[h]: the available replicas that hold h slots and have a free one, longest there first
+        self._levels: list[OrderedDict[Replica[U], None]] = [OrderedDict()]
+        self._lowest = 0  # no level below it has a replica
+        self._open = 0  # replicas in levels
+        self._shut = 0  # available replicas that hold nothing and may hold nothing
         self.total = 0
-        """Available replicas: ready, neither ejected nor retired."""
+        """Available replicas: ready, neither ejected nor retired; whatever their limits."""
         self.held = 0
         """Slots held, those of retired replicas included."""
 
     @property
     def capacity(self) -> int:
-        """Slots per replica."""
+        """Slots of a replica that is not leased."""
         return self._capacity
 
     @property
     def busy(self) -> int:
         """Available replicas with at least one slot held."""
-        return self.total - len(self._levels[0])
+        return self.total - len(self._levels[0]) - self._shut
 
     @property
     def has_free(self) -> bool:
         """Whether `take` would give a slot."""
-        while self._lowest < self._capacity and not self._levels[self._lowest]:
-            self._lowest += 1
-        return self._lowest < self._capacity
+        return self._open > 0
 
     def take(self, holder: object) -> Slot[U] | None:
         """A slot of the least busy available replica, held by `holder` from now on; None when all are held."""
-        if not self.has_free:
+        if not self._open:
             return None
-        level = self._lowest
-        replica, _ = self._levels[level].popitem(last=False)
-        self._levels[level + 1][replica] = None
+        levels, level = self._levels, self._lowest
+        while not levels[level]:
+            level += 1
+        self._lowest = level
+        replica, _ = levels[level].popitem(last=False)
         slot = replica.free.pop()
+        if replica.free:
+            levels[level + 1][replica] = None
+        else:
+            self._open -= 1
         slot.holder = holder
         replica.held = level + 1
         self.held += 1
@@ -109,13 +132,16 @@ class SlotTable(Generic[U]):
         self._check(slot, holder)
         slot.holder = None
         replica = slot.replica
-        level = replica.held
-        replica.held = level - 1
-        self.held -= 1
-        if len(replica.free) + replica.held < replica.capacity:
-            replica.free.append(slot)
         if replica.available:
-            del self._levels[level][replica]
+            self._unfile(replica)
+        within = replica.held <= replica.limit
+        replica.held -= 1
+        self.held -= 1
+        if within:
+            replica.free.append(slot)
+        elif self._lowered is not None:
+            self._lowered(replica)
+        if replica.available:
             self._file(replica)
         elif replica.retired and not replica.held:
             self._forget(replica)
@@ -124,18 +150,23 @@ class SlotTable(Generic[U]):
         """Whether the slot that `holder` is about to give back may go to somebody else at once. Raises SlotMisuse."""
         self._check(slot, holder)
         replica = slot.replica
-        return replica.available and replica.held <= replica.capacity
+        return replica.available and replica.held <= replica.limit
 
-    def add(self, id: str, upstream: U) -> Replica[U]:
-        """A ready replica. One that was retired and still runs requests comes back with them, reached by `upstream`."""
+    def add(self, id: str, upstream: U, limit: int | None = None) -> Replica[U]:
+        """A ready replica. One that was retired and still runs requests comes back with them, reached by `upstream`.
+
+        `limit`: how many of its slots are leased; None: all are there to be held, as many as `capacity` says.
+        """
         replica = self._replicas.get(id)
         if replica is None:
-            replica = self._replicas[id] = Replica(id, upstream, self._capacity)
+            replica = self._replicas[id] = Replica(id, upstream)
         elif replica.available:
             raise ValueError(f"replica {id} is there already")
         replica.upstream = upstream  # whoever retired it has closed the one before
         replica.retired = False
         replica.emptied = None
+        replica.leased = limit is not None
+        self._allow(replica, self._capacity if limit is None else limit)
         self.readmit(replica)
         return replica
 
@@ -150,6 +181,7 @@ class SlotTable(Generic[U]):
         self._withdraw(replica)
         replica.retired = True
         replica.emptied = emptied
+        self._allow(replica, 0)
         if not replica.held:
             self._forget(replica)
         return replica
@@ -165,19 +197,17 @@ class SlotTable(Generic[U]):
             self.total += 1
             self._file(replica)
 
+    def limit(self, replica: Replica[U], limit: int) -> None:
+        """Another limit for a replica that is not retired, its own from now on."""
+        replica.leased = True
+        self._allow(replica, limit)
+
     def resize(self, capacity: int) -> None:
-        """Another number of slots per replica. Slots held above the new number vanish as they come back."""
-        if capacity == self._capacity:
-            return
+        """Another number of slots for each replica that is not leased."""
         self._capacity = capacity
         for replica in self._replicas.values():
-            replica.capacity = capacity
-            wanted = max(0, capacity - replica.held)
-            replica.free[wanted:] = []
-            replica.free.extend(Slot(replica) for _ in range(wanted - len(replica.free)))
-        # nobody holds more or fewer slots than before, so every replica stays in its level, and in its place there
-        self._levels.extend(OrderedDict() for _ in range(capacity + 1 - len(self._levels)))
-        self._lowest = 0
+            if not replica.leased and not replica.retired:
+                self._allow(replica, capacity)
 
     def get(self, id: str) -> Replica[U] | None:
         return self._replicas.get(id)
@@ -189,9 +219,35 @@ class SlotTable(Generic[U]):
         if slot.holder is not holder or holder is None:
             raise SlotMisuse(f"a slot of {slot.replica!r} was released by somebody who does not hold it")
 
+    def _allow(self, replica: Replica[U], limit: int) -> None:
+        bound, room = replica.bound, max(0, limit - replica.held)
+        turns = replica.available and bool(room) != bool(replica.free)  # otherwise it keeps its place in its level
+        if turns:
+            self._unfile(replica)
+        replica.limit = limit
+        del replica.free[room:]
+        replica.free.extend(Slot(replica) for _ in range(room - len(replica.free)))
+        self._levels.extend(OrderedDict() for _ in range(limit - len(self._levels)))
+        if turns:
+            self._file(replica)
+        if self._lowered is not None and replica.bound < bound:
+            self._lowered(replica)
+
     def _file(self, replica: Replica[U]) -> None:
-        self._levels[replica.held][replica] = None
-        self._lowest = min(self._lowest, replica.held)
+        """An available replica goes where it belongs: into its level or, without a free slot, beside them."""
+        if replica.free:
+            self._levels[replica.held][replica] = None
+            self._lowest = min(self._lowest, replica.held)
+            self._open += 1
+        elif not replica.held:
+            self._shut += 1
+
+    def _unfile(self, replica: Replica[U]) -> None:
+        if replica.free:
+            del self._levels[replica.held][replica]
+            self._open -= 1
+        elif not replica.held:
+            self._shut -= 1
 
     def _forget(self, replica: Replica[U]) -> None:
         del self._replicas[replica.id]
@@ -200,7 +256,7 @@ class SlotTable(Generic[U]):
 
     def _withdraw(self, replica: Replica[U]) -> None:
         if replica.available:
-            del self._levels[replica.held][replica]
+            self._unfile(replica)
             replica.available = False
             self.total -= 1
 

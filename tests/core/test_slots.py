@@ -216,7 +216,7 @@ def test_numbers_are_printed():
     slots.eject(slot.replica)
     assert repr(slot.replica) == "<Replica x 1/2 ejected>"
     slots.retire("x")
-    assert repr(slot.replica) == "<Replica x 1/2 retired>"
+    assert repr(slot.replica) == "<Replica x 1/0 retired>"
 
 
 class Model:
@@ -374,8 +374,9 @@ class RandomOperations(RuleBasedStateMachine):
         for model in self.models.values():
             replica = model.replica
             assert (replica.held, replica.available, replica.retired) == (model.held, model.available, model.retired)
-            assert replica.capacity == self.capacity
-            assert len(replica.free) == max(0, self.capacity - model.held)  # 0: more held than a smaller capacity has
+            limit = 0 if model.retired else self.capacity
+            assert replica.limit == limit
+            assert len(replica.free) == max(0, limit - model.held)  # 0: more held than a smaller capacity has
             assert all(slot.replica is replica and slot.holder is None for slot in replica.free)
             tokens += replica.free
         assert len(set(tokens)) == len(tokens)
