@@ -9,60 +9,46 @@ Called by `router.cli.serve`.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
-import random
 import signal
-import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from autoscaler.loop import AutoscalerLoop
 from router import __version__
 from router.admin.app import build_app
 from router.admin.health import Phase
 from router.admin.server import AdminServer
-from router.core.limits import ClientLimits
-from router.descriptors import connections_possible
 from router.discovery.ports import Ports
 from router.discovery.race import first_of
 from router.discovery.readiness import Prober
 from router.discovery.warden import Warden
 from router.discovery.watchlist import Watchlist
 from router.model.problems import ConfigurationRefused, Problem
-from router.proxy.exchange import Exchange
-from router.proxy.identifiers import RequestIds
-from router.proxy.listener import Listener, bind
-from router.proxy.plane import DataPlane
-from router.proxy.tls_listener import TlsListener
-from router.serving.access import access_recorder
+from router.proxy.listener import bind
+from router.serving.crew import Crew
 from router.serving.fleet import Fleet
 from router.serving.replicas import Premises
 from router.serving.scaling import ScaleRecorder
 from router.serving.telling import tell_nobody
 from router.serving.version import Surroundings
+from router.serving.worker import served_by, settle_memory
+from router.serving.workforce import workforce_of
 from router.settings import Settings, TlsSettings
 from router.store.certificates import Certificates, Kept
 from router.store.configuration import Configuration
 from router.store.contexts import Served
 from router.store.files import FileStore
 from router.store.keys import KeyFiles
-from router.telemetry.access_log import AccessLog
 from router.telemetry.exposition import Exposition
-from router.telemetry.log_file import LogFile
-from router.telemetry.source import Clients
 
 if TYPE_CHECKING:
     from router.serving.cluster import Cluster
 
 log = logging.getLogger("maitre")
-
-LAST_CALL_S: Final = 1.0
-"""For so long after SIGTERM a connection between requests may begin one more: it may be on its way already."""
 
 
 class Store(Protocol):
@@ -105,12 +91,10 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
     now = time.monotonic
     async with AsyncExitStack() as last:
         certificates = Certificates()
-        served = _served(settings.tls, certificates)
+        served = served_by(settings, certificates)
         cluster = _cluster(settings, loop, now, last)
         store, configuration = await _configuration(settings, cluster)
 
-        data_socket = bind(settings.host, settings.port)
-        last.callback(data_socket.close)
         admin_socket = bind(settings.admin_host, settings.admin_port)
         last.callback(admin_socket.close)
 
@@ -126,43 +110,18 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
         tell = tell_nobody if cluster is None else cluster.notices.tell
         recorder = ScaleRecorder(tell)
         autoscaler = AutoscalerLoop(recorder, now, asyncio.sleep)
-        plane: DataPlane
-        fleet = Fleet(
-            Surroundings(
-                loop=loop,
-                now=now,
-                premises=Premises(
-                    warden,
-                    Ports(),
-                    prober,
-                    watchlist,
-                    certificates,
-                    settings.drain_seconds,
-                    cluster,
-                ),
-                load_rose=lambda endpoint, version: autoscaler.trigger((endpoint, version)),
-                dev_test=settings.dev_test,
-                tell=tell,
-            ),
-            autoscaler,
-            publish=lambda table: plane.publish(table),  # noqa: PLW0108  the plane is made after the fleet
-            default_namespace=settings.default_namespace or ("default" if cluster is None else cluster.namespace),
-        )
+        crew = Crew(loop, now, autoscaler.trigger)
+        last.callback(crew.close)
+        default_namespace = settings.default_namespace or ("default" if cluster is None else cluster.namespace)
+        workforce = workforce_of(settings, default_namespace, now, crew, certificates, served, last)
+        premises = Premises(warden, Ports(), prober, watchlist, certificates, settings.drain_seconds, cluster)
+        around = Surroundings(loop, now, premises, crew, settings.dev_test, tell)
+        fleet = Fleet(around, autoscaler, default_namespace)
         recorder.attach(fleet)
-        plane = DataPlane(
-            loop,
-            _limits(settings),
-            now=now,
-            draw=random.random,
-            ids=RequestIds(random.getrandbits),
-            unrouted=fleet.unrouted,
-            access_log=_access_log(settings, loop, last),
-            trusted_proxies=settings.trusted_proxies,
-        )
         health = Health(fleet, cluster)
         exposition = Exposition(
             fleet,
-            lambda: _clients(plane),
+            lambda: crew.clients,
             __version__,
             lambda: certificates.expiry,
             lambda: None if cluster is None else cluster.reading(),
@@ -170,7 +129,6 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
         last.callback(exposition.close)
         app = build_app(health, exposition.render)
         admin = AdminServer(app, [admin_socket], tls=_admin_context(settings.tls, served))
-        listener = _listener(plane, data_socket, served)
 
         async with asyncio.TaskGroup() as tasks:
             await admin.start()
@@ -185,18 +143,17 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
                 beginning.cancel()
             else:
                 background.append(tasks.create_task(_follow(store, fleet, cluster), name="configuration"))
-                await listener.start()
+                await workforce.start()
                 health.phase = Phase.SERVING
-                _settle_memory()
-                ready(_ready_line(settings, listener.port, admin.addresses[0][1]))
+                settle_memory()
+                ready(_ready_line(settings, workforce.port, admin.addresses[0][1]))
 
             await stop.wait()
             log.info("draining", extra={"fields": {"drain_seconds": settings.drain_seconds}})
             health.phase = Phase.DRAINING
             if cluster is not None:
                 await cluster.release()
-            await listener.stop()
-            await drain(plane, settings.drain_seconds, hurry)
+            await workforce.drain(settings.drain_seconds, hurry)
             for task in background:
                 task.cancel()
             await fleet.close(0.0)
@@ -241,18 +198,6 @@ async def _begin(store: Store, configuration: Configuration | None, fleet: Fleet
         await cluster.settle()
 
 
-async def drain(plane: DataPlane, seconds: float, hurry: asyncio.Event) -> None:
-    """Lets running requests finish, for `seconds` at most or until `hurry`; then cuts what is left."""
-    plane.drain(min(LAST_CALL_S, seconds / 2))
-    ends = [asyncio.create_task(wait, name="drain") for wait in (plane.emptied(), hurry.wait())]  # noqa: TID251
-    await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-    for end in ends:
-        end.cancel()
-    if plane.connections:
-        log.warning("requests cut", extra={"fields": {"connections": len(plane.connections)}})
-    plane.abort()
-
-
 async def _follow(store: Store, fleet: Fleet, cluster: Cluster | None) -> None:
     """Brings every change of the configuration into force, or says why not: each problem once, while it lasts."""
     told: set[Problem] = set()
@@ -269,20 +214,6 @@ async def _follow(store: Store, fleet: Fleet, cluster: Cluster | None) -> None:
             cluster.configured(configuration)
 
 
-def _limits(settings: Settings) -> ClientLimits:
-    """The limits as they are told, with no more connections than there are file descriptors for."""
-    limits = settings.limits
-    possible = connections_possible(limits.connections)
-    if possible < limits.connections:
-        fields = {"max_connections": limits.connections, "possible": possible}
-        log.warning("fewer connections than asked for: raise the limit of open files", extra={"fields": fields})
-    return replace(limits, connections=possible)
-
-
-def _clients(plane: DataPlane) -> Clients:
-    return Clients(len(plane.connections), plane.connections_refused, plane.connections_displaced)
-
-
 def _on_signals(loop: asyncio.AbstractEventLoop) -> tuple[asyncio.Event, asyncio.Event]:
     """Set by the first SIGTERM or SIGINT: stop; by the second: do not wait for anybody."""
     stop, hurry = asyncio.Event(), asyncio.Event()
@@ -295,36 +226,8 @@ def _on_signals(loop: asyncio.AbstractEventLoop) -> tuple[asyncio.Event, asyncio
     return stop, hurry
 
 
-def _access_log(
-    settings: Settings, loop: asyncio.AbstractEventLoop, last: AsyncExitStack
-) -> Callable[[Exchange, float], None] | None:
-    if settings.access_log is None:
-        return None
-    file = LogFile(settings.access_log, loop)
-    last.push_async_callback(file.close)
-    loop.add_signal_handler(signal.SIGHUP, file.reopen)
-    return access_recorder(AccessLog(file))
-
-
-def _served(tls: TlsSettings | None, certificates: Certificates) -> Kept[Served] | None:
-    if tls is None:
-        return None
-    return certificates.serve(tls.certificate, tls.key, tls.client_ca, client_required=tls.client_required)
-
-
 def _admin_context(tls: TlsSettings | None, served: Kept[Served] | None) -> Callable[[], ssl.SSLContext] | None:
     return (lambda: served.get().admin) if tls is not None and tls.admin and served is not None else None
-
-
-def _listener(plane: DataPlane, bound: socket.socket, served: Kept[Served] | None) -> Listener | TlsListener:
-    return Listener(plane, bound) if served is None else TlsListener(plane, bound, lambda: served.get().data)
-
-
-def _settle_memory() -> None:
-    """What was made until now lasts: the garbage collector need not look at it again, which with 10,000 endpoints would
-    hold up requests for a tenth of a second each time."""
-    gc.collect()
-    gc.freeze()
 
 
 def _ready_line(settings: Settings, port: int, admin_port: int) -> str:

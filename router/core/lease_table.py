@@ -19,7 +19,7 @@ another lessor have numbers of their own. A lease that was sent on its former co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from zlib import crc32
 
 from router.core.lease_group import LeaseGroup, Lowered, Preference

@@ -1,52 +1,38 @@
-"""All that is served: live endpoints, kept equal to the configuration in force, and the route table made of them.
+"""All that is served: live endpoints, kept equal to the configuration in force.
 
 `apply` is the one way in. It compares the new configuration with what is live, creates what is new, changes what
-changed in place, lets go what is gone, and then replaces the data plane's route table by one assignment: a request
-sees the old table or the new one, never a mixture. Implements the metrics page's `Source`.
+changed in place, lets go what is gone, and has the workers serve it (`crew`, and there `front`). Implements the metrics
+page's `Source`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Mapping
 
 from autoscaler.loop import AutoscalerLoop
-from router.core.cors import CorsPolicy
-from router.core.credentials import KeyRing, Nobody, NoCredentials
-from router.core.routes import Credentials, EndpointRoute, RouteTable
-from router.core.traffic import Split
-from router.model.rules import default_version, shares
-from router.model.spec import EndpointKey, ScoringEndpoint
+from router.model.rules import shares
+from router.model.spec import EndpointKey
+from router.serving.messages import Served, Source
 from router.serving.support import limitations
 from router.serving.version import LiveVersion, Surroundings, VersionOwner
 from router.store.configuration import Configuration, Origin
-from router.store.keys import KeyPair
-from router.telemetry.counters import EndpointMetrics
+from router.telemetry.counters import EndpointTotals
+from router.telemetry.source import Counts
 
 log = logging.getLogger("maitre.serving")
-
-
-class Source(NamedTuple):
-    """What a live endpoint was made from."""
-
-    endpoint: ScoringEndpoint
-    keys: KeyPair | None
-    directory: Path
 
 
 class LiveEndpoint:
     """One endpoint, live. `label` is its name in URLs and metrics."""
 
-    def __init__(self, key: EndpointKey, label: str) -> None:
+    def __init__(self, key: EndpointKey, label: str, metrics: Counts[EndpointTotals]) -> None:
         self.key = key
         self.label = label
-        self.metrics = EndpointMetrics()
+        self.metrics = metrics
         self.versions: dict[str, LiveVersion] = {}
         self.source: Source | None = None
-        self.route: EndpointRoute | None = None
 
 
 class Fleet:
@@ -54,13 +40,10 @@ class Fleet:
         self,
         around: Surroundings,
         autoscaler: AutoscalerLoop,
-        publish: Callable[[RouteTable], None],
         default_namespace: str = "default",
     ) -> None:
-        self.unrouted = EndpointMetrics()
         self._around = around
         self._autoscaler = autoscaler
-        self._publish = publish
         self._default_namespace = default_namespace
         self._endpoints: dict[EndpointKey, LiveEndpoint] = {}
         self._by_label: dict[str, LiveEndpoint] = {}
@@ -73,18 +56,25 @@ class Fleet:
     def apply(self, configuration: Configuration) -> None:
         """Serves this from now on."""
         catalogue = configuration.catalogue
-        for key in [key for key in self._endpoints if key not in catalogue.endpoints]:
+        removed = [key for key in self._endpoints if key not in catalogue.endpoints]
+        for key in removed:
             gone = self._endpoints.pop(key)
             del self._by_label[gone.label]
             for version in gone.versions.values():
                 self._let_go(version)
             log.info("endpoint removed", extra={"fields": {"endpoint": gone.label}})
-        for key, endpoint in catalogue.endpoints.items():
-            self._keep(endpoint, configuration.keys.get(key), catalogue.directories[key])
+        sources = (
+            Source(endpoint, configuration.keys.get(key), catalogue.directories[key])
+            for key, endpoint in catalogue.endpoints.items()
+        )
+        put = [served for source in sources if (served := self._keep(source)) is not None]
         self._problems = tuple(map(str, configuration.problems))
         self.origins = configuration.origins
         self.configured = self.configured or bool(self._endpoints) or not configuration.problems
-        self._publish(self._table())
+        if put or removed:
+            self._around.crew.configure(put, removed)
+        for served in put:
+            self._follow(self._endpoints[served.source.endpoint.key], served.source)
 
     async def close(self, drain_s: float) -> None:
         """Ends all replicas, after their running requests or `drain_s`."""
@@ -92,6 +82,13 @@ class Fleet:
         await asyncio.gather(*(version.close(drain_s) for version in versions), *self._leaving)
 
     # -- for the metrics page and the health paths ------------------------------------------------------------------
+
+    @property
+    def unrouted(self) -> Counts[EndpointTotals]:
+        return self._around.crew.counted("")
+
+    async def refresh(self) -> None:
+        await self._around.crew.ship()
 
     def endpoints(self) -> tuple[LiveEndpoint, ...]:
         return tuple(self._endpoints.values())
@@ -118,36 +115,42 @@ class Fleet:
 
     # -- reconciliation ---------------------------------------------------------------------------------------------
 
-    def _keep(self, endpoint: ScoringEndpoint, keys: KeyPair | None, directory: Path) -> None:
+    def _keep(self, source: Source) -> Served | None:
+        """What the workers are to serve of this endpoint; None when they do already."""
+        endpoint = source.endpoint
         live = self._endpoints.get(endpoint.key)
         if live is None:
-            live = LiveEndpoint(endpoint.key, self._label(endpoint.key))
+            label = self._label(endpoint.key)
+            live = LiveEndpoint(endpoint.key, label, self._around.crew.counted(label))
             self._endpoints[live.key] = self._by_label[live.label] = live
-        source = Source(endpoint, keys, directory)
         if live.source == source:
-            return
+            return None
+        live.source = source
         for sentence in limitations(endpoint, in_cluster=self._around.premises.cluster is not None):
             log.warning(sentence, extra={"fields": {"endpoint": live.label}})
-        self._keep_versions(live, endpoint, directory)
-        live.source = source
-        live.route = self._compile(live, endpoint, keys)
+        self._keep_versions(live, source)
         log.info("endpoint in force", extra={"fields": {"endpoint": live.label, "versions": ",".join(live.versions)}})
+        return Served(live.label, source, {name: version.group for name, version in live.versions.items()})
 
-    def _keep_versions(self, live: LiveEndpoint, endpoint: ScoringEndpoint, directory: Path) -> None:
-        timing = endpoint.spec.server_timing
-        wanted = {version.name: version for version in endpoint.spec.versions}
+    def _keep_versions(self, live: LiveEndpoint, source: Source) -> None:
+        spec = source.endpoint.spec
+        wanted = {version.name: version for version in spec.versions}
         for name in [name for name in live.versions if name not in wanted]:
             self._let_go(live.versions.pop(name))
         kept = live.versions
-        live.versions = {}
-        for name, version in wanted.items():
-            if name in kept:
-                kept[name].apply(version, directory, timing)
-                live.versions[name] = kept[name]
-            else:
-                owner = VersionOwner(live.key, live.label, self.watch)
-                live.versions[name] = LiveVersion(owner, version, directory, self._around, timing)
-            self.watch(live.versions[name])
+        owner = VersionOwner(live.key, live.label, self.watch)
+        live.versions = {
+            name: kept[name] if name in kept else LiveVersion(owner, version, self._around)
+            for name, version in wanted.items()
+        }
+        for name, percentile in shares(spec).items():
+            live.versions[name].traffic_percentile = percentile
+
+    def _follow(self, live: LiveEndpoint, source: Source) -> None:
+        """Once the workers know the versions, they can be told of their replicas."""
+        for version in source.endpoint.spec.versions:
+            live.versions[version.name].apply(version, source.directory)
+            self.watch(live.versions[version.name])
 
     def watch(self, version: LiveVersion) -> None:
         """Has the autoscaler look after it, once there is a size to begin with; called again when that changes."""
@@ -164,45 +167,6 @@ class Fleet:
         self._leaving.add(task)
         task.add_done_callback(self._leaving.discard)
 
-    def _compile(self, live: LiveEndpoint, endpoint: ScoringEndpoint, keys: KeyPair | None) -> EndpointRoute:
-        spec = endpoint.spec
-        percentiles = shares(spec)
-        for name, version in live.versions.items():
-            version.traffic_percentile = percentiles.get(name, 0.0)
-        routes = {name: version.route for name, version in live.versions.items()}
-        return EndpointRoute(
-            name=live.label,
-            credentials=_credentials(endpoint, keys),
-            versions=routes,
-            split=Split(routes, percentiles, default_version(spec.versions).name),
-            recorder=live.metrics,
-            sticky_header=spec.sticky.header if spec.sticky else None,
-            cors=CorsPolicy(spec.cors.allow_origins) if spec.cors else None,
-            mirrors=[mirror for version in live.versions.values() if (mirror := version.mirror()) is not None],
-        )
-
-    def _table(self) -> RouteTable:
-        by_name: dict[str, EndpointRoute] = {}
-        by_host: dict[str, EndpointRoute] = {}
-        for (namespace, name), live in self._endpoints.items():
-            if live.route is None or live.source is None:
-                continue
-            by_name[f"{name}.{namespace}"] = live.route
-            if namespace == self._default_namespace:
-                by_name[name] = live.route
-            by_host |= dict.fromkeys(live.source.endpoint.spec.hosts, live.route)
-        return RouteTable(by_name, by_host)
-
     def _label(self, key: EndpointKey) -> str:
         namespace, name = key
         return name if namespace == self._default_namespace else f"{name}.{namespace}"
-
-
-def _credentials(endpoint: ScoringEndpoint, keys: KeyPair | None) -> Credentials:
-    match endpoint.spec.auth.mode:
-        case "none":
-            return NoCredentials()
-        case "key" if keys is not None:
-            return KeyRing(keys.primary, keys.secondary)
-        case _:  # keys that could not be read, tokens that cannot be checked: closed, not open
-            return Nobody()

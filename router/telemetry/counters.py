@@ -20,7 +20,7 @@ that gave up, and it is no status that a model could have answered, as nginx's 4
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from router.errors import CopyDropped, Outcome
@@ -54,16 +54,26 @@ class MirrorTotals(NamedTuple):
 class EndpointMetrics:
     """Requests that ended before a version was picked."""
 
-    __slots__ = ("_duration", "_requests")
+    __slots__ = ("_duration", "_requests", "_resting", "_woken")
 
-    def __init__(self) -> None:
+    def __init__(self, woken: Callable[[EndpointMetrics], None] | None = None) -> None:
+        """`woken` is called at the first request, and at the first one after `rest`."""
         self._requests: defaultdict[tuple[Outcome, int], int] = defaultdict(int)
         self._duration = Histogram(DURATION_BOUNDS)
+        self._woken = woken
+        self._resting = woken is not None
 
     def finished(self, outcome: Outcome, code: int, total_s: float) -> None:
         """Count one request. `code`: the status sent, 0 if none; `total_s`: from the head's first byte to the end."""
         self._requests[outcome, code] += 1
         self._duration.observe(total_s)
+        if self._resting and self._woken is not None:
+            self._resting = False
+            self._woken(self)
+
+    def rest(self) -> None:
+        """What was counted has been read; the next request is to be told."""
+        self._resting = True
 
     def merge(self, totals: EndpointTotals) -> None:
         _add_requests(self._requests, totals.requests)

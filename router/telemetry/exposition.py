@@ -18,9 +18,9 @@ from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector,
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from router.telemetry.counters import EndpointMetrics
+from router.telemetry.counters import EndpointTotals
 from router.telemetry.families import EndpointReading, Families, Readings, VersionReading
-from router.telemetry.source import Clients, ClusterReading, Source, VersionSource
+from router.telemetry.source import Clients, ClusterReading, Counts, Source, VersionSource
 
 Item = TypeVar("Item")
 
@@ -71,6 +71,7 @@ class Exposition:
 
     async def _read(self) -> Readings:
         source = self._source
+        await source.refresh()
         endpoints = [_read_endpoint("", source.unrouted)]
         endpoints += [_read_endpoint(each.label, each.metrics) async for each in _in_slices(source.endpoints())]
         versions = [_read_version(version) async for version in _in_slices(source.versions())]
@@ -84,13 +85,13 @@ class Exposition:
             return encode(Families(readings, self._process)), content_type
 
 
-def _read_endpoint(label: str, metrics: EndpointMetrics) -> EndpointReading | None:
+def _read_endpoint(label: str, metrics: Counts[EndpointTotals]) -> EndpointReading | None:
     totals = metrics.snapshot()
     return None if totals is None else EndpointReading(label, totals)
 
 
 def _read_version(version: VersionSource) -> VersionReading:
-    events, mirror = version.scale_events, version.mirror_metrics
+    events = version.scale_events
     return VersionReading(
         version.endpoint,
         version.version,
@@ -98,7 +99,7 @@ def _read_version(version: VersionSource) -> VersionReading:
         events.up,
         events.down,
         version.metrics.snapshot(),
-        None if mirror is None else mirror.snapshot(),
+        version.mirror_metrics.snapshot(),
     )
 
 

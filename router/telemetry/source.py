@@ -7,9 +7,11 @@ while the loop runs on: the tuples of a route table, which a reload replaces and
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
-from router.telemetry.counters import EndpointMetrics, MirrorMetrics, ScaleEvents, VersionMetrics
+from router.telemetry.counters import EndpointTotals, MirrorTotals, ScaleEvents, VersionTotals
+
+T_co = TypeVar("T_co", covariant=True)
 
 
 class VersionLoad(NamedTuple):
@@ -53,13 +55,19 @@ class ClusterReading(NamedTuple):
     events_dropped: int
 
 
+class Counts(Protocol[T_co]):
+    """What was counted until now; None where there is nothing, which costs next to nothing."""
+
+    def snapshot(self) -> T_co | None: ...
+
+
 class EndpointSource(Protocol):
     """One endpoint. `label` is the name as URLs have it: bare in the default namespace, else `name.namespace`."""
 
     @property
     def label(self) -> str: ...
     @property
-    def metrics(self) -> EndpointMetrics: ...
+    def metrics(self) -> Counts[EndpointTotals]: ...
 
 
 class VersionSource(Protocol):
@@ -70,10 +78,9 @@ class VersionSource(Protocol):
     @property
     def version(self) -> str: ...
     @property
-    def metrics(self) -> VersionMetrics: ...
+    def metrics(self) -> Counts[VersionTotals]: ...
     @property
-    def mirror_metrics(self) -> MirrorMetrics | None:
-        """None for a version that never was a mirror."""
+    def mirror_metrics(self) -> Counts[MirrorTotals]: ...
 
     @property
     def scale_events(self) -> ScaleEvents: ...
@@ -81,12 +88,15 @@ class VersionSource(Protocol):
 
 
 class Source(Protocol):
-    """The whole router, called on the event loop only; nothing here waits."""
+    """The whole router, called on the event loop only; nothing here waits but `refresh`."""
+
+    async def refresh(self) -> None:
+        """Has what was counted until now at hand, wherever it was counted."""
 
     def endpoints(self) -> Sequence[EndpointSource]: ...
     def versions(self) -> Sequence[VersionSource]: ...
     @property
-    def unrouted(self) -> EndpointMetrics:
+    def unrouted(self) -> Counts[EndpointTotals]:
         """Requests that matched no endpoint."""
 
     def config_problems(self) -> int:

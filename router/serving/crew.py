@@ -1,0 +1,282 @@
+"""All workers, as the control process sees them: tells them what to serve, leases slots to them, sums what they say.
+
+    Fleet ─► configure, open ─► Crew ─► Link ─► DataSide of each worker
+                                 │ ◄── heard ◄──┘
+                                 └ LeaseTable: who may use how many slots of which replica
+
+A worker that comes is told everything in force before its first lease; one that goes is known dead when `left` is
+called, so its slots are free at once. With one worker in this very process a link is a call, the rest is the same.
+
+Made by the composition root. Runs on the event loop of the control process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, Protocol
+
+from router.core.lease_outbox import Effect
+from router.core.lease_table import LeaseTable
+from router.core.leases import Bound, Demand, Group
+from router.model.spec import EndpointKey
+from router.serving.allotment import Allotment
+from router.serving.messages import (
+    Configure,
+    Counted,
+    Emptied,
+    Forget,
+    InForce,
+    Load,
+    Place,
+    QueuePart,
+    Rose,
+    Served,
+    Ship,
+    Shipped,
+    Withdraw,
+)
+from router.serving.tally import Tally, endpoint_tally
+from router.telemetry.counters import EndpointTotals
+from router.telemetry.source import Clients
+
+FLUSH_S: Final = 0.25
+"""How long whoever wants fresh numbers waits for a worker that does not answer; it answers in a millisecond."""
+SILENT_S: Final = 1.5
+"""A worker says something every second; after this what it said last is of then, and not of now."""
+
+
+class Link(Protocol):
+    """The way to one worker."""
+
+    @property
+    def name(self) -> str: ...
+    def send(self, message: object) -> None: ...
+    def refresh(self, group: Group) -> bool:
+        """Has the worker say at once how busy this version is, where that is only a call; whether it is."""
+
+
+class _Worker:
+    """What is known of a worker."""
+
+    def __init__(self, link: Link, now: float) -> None:
+        self.link = link
+        self.heard_at = now
+        self.in_force = 0
+        self.shipped = 0
+        self.clients = Clients(0, 0, 0)
+
+
+class Crew:
+    """Implements `Distributor` for the allotments."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        now: Callable[[], float],
+        rose: Callable[[tuple[str, str]], None],
+    ) -> None:
+        """`rose((endpoint, version))`: a request of this version has to wait, or is refused for load."""
+        self._loop = loop
+        self._now = now
+        self._rose = rose
+        self._table = LeaseTable()
+        self._workers: dict[str, _Worker] = {}
+        self._served: dict[EndpointKey, Served] = {}
+        self._allotments: dict[Group, Allotment] = {}
+        self._endpoints: dict[str, Tally[EndpointTotals]] = {}
+        self._gone = Clients(0, 0, 0)
+        self._configured = 0
+        self._ships = 0
+        self._progress = asyncio.Event()
+        """Set and replaced whenever a worker has confirmed something, or is gone."""
+        self._alarm: asyncio.TimerHandle | None = None
+
+    def close(self) -> None:
+        """Nothing more is leased."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+
+    # -- workers ------------------------------------------------------------------------------------------------------
+
+    def joined(self, link: Link) -> None:
+        """A worker that can be told things: it is told everything."""
+        self._workers[link.name] = _Worker(link, self._now())
+        self._part_queues()
+        link.send(Configure(self._configured, tuple(self._served.values())))
+        for allotment in self._allotments.values():
+            for message in allotment.introduction():
+                link.send(message)
+        self._perform(self._table.join(link.name, self._now()))
+
+    def left(self, name: str) -> None:
+        """A worker that is known to be no more."""
+        worker = self._workers.pop(name, None)
+        if worker is None:
+            return
+        for allotment in self._allotments.values():
+            allotment.left(name)
+        for tally in self._endpoints.values():
+            tally.left(name)
+        self._gone = _plus(self._gone, worker.clients._replace(open=0))
+        self._part_queues()
+        self._perform(self._table.dead(name, self._now()))
+        self._progressed()
+
+    def heard(self, name: str, message: object) -> None:
+        """What a worker says."""
+        worker = self._workers.get(name)
+        if worker is None:
+            return
+        now = worker.heard_at = self._now()
+        match message:
+            case Load(group=group):
+                if (allotment := self._allotments.get(group)) is not None:
+                    allotment.loaded(name, message)
+            case Bound():
+                self._perform(self._table.bound(name, message, now))
+            case Demand():
+                self._perform(self._table.demand(name, message, now))
+            case Rose(group):
+                if (allotment := self._allotments.get(group)) is not None:
+                    self._rose(allotment.key)
+            case Emptied(group=group):
+                if (allotment := self._allotments.get(group)) is not None:
+                    allotment.emptied_by(name, message)
+            case Counted():
+                self._counted(name, worker, message)
+            case InForce(number):
+                worker.in_force = number
+                self._progressed()
+            case Shipped(number):
+                worker.shipped = number
+                self._progressed()
+
+    def tell(self, message: object) -> None:
+        for worker in self._workers.values():
+            worker.link.send(message)
+
+    def refresh(self, group: Group) -> None:
+        for worker in self._workers.values():
+            if worker.link.refresh(group):
+                worker.heard_at = self._now()
+
+    def heard_at(self, now: float) -> float:
+        oldest = min((worker.heard_at for worker in self._workers.values()), default=now)
+        return now if now - oldest <= SILENT_S else oldest
+
+    async def ship(self) -> None:
+        """Returns when all workers have said what they have counted, or FLUSH_S later."""
+        self._ships += 1
+        number = self._ships
+        self.tell(Ship(number))
+        await self._until(lambda worker: worker.shipped >= number)
+
+    async def in_force(self) -> None:
+        """Returns when all workers serve what was said last, or FLUSH_S later."""
+        number = self._configured
+        await self._until(lambda worker: worker.in_force >= number)
+
+    @property
+    def clients(self) -> Clients:
+        total = self._gone
+        for worker in self._workers.values():
+            total = _plus(total, worker.clients)
+        return total
+
+    # -- what is served -----------------------------------------------------------------------------------------------
+
+    def configure(self, put: Iterable[Served], removed: Iterable[EndpointKey] = ()) -> None:
+        """Has all workers serve this from now on."""
+        self._configured += 1
+        configure = Configure(self._configured, tuple(put), tuple(removed))
+        for key in configure.removed:
+            self._served.pop(key, None)
+        for served in configure.put:
+            self._served[served.source.endpoint.key] = served
+        self.tell(configure)
+
+    def open(self, endpoint: str, version: str, slots: int) -> Allotment:
+        """A version that is about to be served. While one of its name is still ending, it goes by another group: the
+        two have nothing in common."""
+        group, times = (endpoint, version), 1
+        while group in self._allotments:
+            times += 1
+            group = endpoint, f"{version}~{times}"
+        allotment = self._allotments[group] = Allotment(group, (endpoint, version), slots, self)
+        return allotment
+
+    def drop(self, allotment: Allotment) -> None:
+        """A version that is served no more, and has no replica left."""
+        del self._allotments[allotment.group]
+        self.tell(Forget(allotment.group))
+
+    def counted(self, label: str) -> Tally[EndpointTotals]:
+        """Of requests to this endpoint that ended before a version was picked; "": that met no endpoint."""
+        return self._endpoints.setdefault(label, endpoint_tally())
+
+    # -- replicas (`Distributor`) -------------------------------------------------------------------------------------
+
+    def place(self, place: Place, slots: int) -> None:
+        self.tell(place)
+        self._perform(self._table.add_replica(place.group, place.replica, slots, self._now()))
+
+    def resize(self, group: Group, replica: str, slots: int) -> None:
+        self._perform(self._table.resize(group, replica, slots, self._now()))
+
+    def withdraw(self, withdraw: Withdraw) -> None:
+        self.tell(withdraw)
+        self._perform(self._table.remove_replica(withdraw.group, withdraw.replica, self._now()))
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(self._workers)
+
+    # -- within -------------------------------------------------------------------------------------------------------
+
+    def _perform(self, effects: Sequence[Effect]) -> None:
+        """Sends what the table says, and has it look again when it wants to."""
+        for holder, message in effects:
+            worker = self._workers.get(holder)
+            if worker is not None:
+                worker.link.send(message)
+        due = self._table.due()
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm = None if due is None else self._loop.call_later(max(0.0, due - self._now()), self._on_alarm)
+
+    def _on_alarm(self) -> None:
+        self._alarm = None
+        self._perform(self._table.tick(self._now()))
+
+    def _part_queues(self) -> None:
+        for index, worker in enumerate(self._workers.values()):
+            worker.link.send(QueuePart(index, len(self._workers)))
+
+    def _counted(self, name: str, worker: _Worker, counted: Counted) -> None:
+        for group, version in counted.versions.items():
+            if (allotment := self._allotments.get(group)) is not None:
+                allotment.metrics.said(name, version)
+        for group, mirror in counted.mirrors.items():
+            if (allotment := self._allotments.get(group)) is not None:
+                allotment.mirror_metrics.said(name, mirror)
+        for label, endpoint in counted.endpoints.items():
+            self.counted(label).said(name, endpoint)
+        worker.clients = counted.clients
+
+    def _progressed(self) -> None:
+        self._progress.set()
+        self._progress = asyncio.Event()
+
+    async def _until(self, done: Callable[[_Worker], bool]) -> None:
+        deadline = self._now() + FLUSH_S
+        while not all(map(done, self._workers.values())) and (left := deadline - self._now()) > 0:
+            try:
+                async with asyncio.timeout(left):
+                    await self._progress.wait()
+            except TimeoutError:
+                return
+
+
+def _plus(one: Clients, other: Clients) -> Clients:
+    return Clients(one.open + other.open, one.refused + other.refused, one.displaced + other.displaced)
