@@ -22,9 +22,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from router.discovery.exits import watch_exit
 from router.discovery.race import first_of
 from router.errors import ReplicaFailed
+from router.exits import watch_exit
 
 log = logging.getLogger("maitre.discovery")
 
