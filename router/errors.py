@@ -12,6 +12,7 @@ Exceptions are for what the caller cannot go on from:
     ├── MalformedMessage          bytes that are not HTTP/1.1 as RFC 9112 has it; carries the outcome to answer with
     ├── SlotMisuse                a slot was released twice or by a stranger: a bug of ours, never of a client
     ├── ReplicaFailed             a local replica could not be started or ended
+    ├── WorkerFailed              a worker process ended before it was ready
     └── CertificateRefused        a file of a certificate, key or authority cannot be used; names it, never its content
 """
 
@@ -92,6 +93,10 @@ class SlotMisuse(MaitreError):
 
 class ReplicaFailed(MaitreError):
     """A local replica could not be started or ended; the message names the command and what the system said."""
+
+
+class WorkerFailed(MaitreError):
+    """A worker process could not be started, or ended before it was ready; the message says how."""
 
 
 class CertificateRefused(MaitreError):

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from router.discovery.backoff import Backoff
+from router.core.backoff import Backoff
 from router.discovery.lifecycle import Phase
 from router.discovery.ports import LOOPBACK, Ports
 from router.discovery.process import ReplicaProcess

@@ -18,11 +18,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from router.discovery.exits import watch_exit
 from router.discovery.output import OutputPipe
 from router.discovery.program import Program
 from router.discovery.warden import Warden
 from router.errors import ReplicaFailed
+from router.exits import how_it_ended, watch_exit
 
 log = logging.getLogger("maitre.discovery")
 
@@ -72,8 +72,7 @@ class ReplicaProcess:
 
     def how_it_ended(self) -> str:
         """For the log, once it has exited."""
-        status = self.exited.result()
-        return f"exited with status {status}" if status >= 0 else f"was killed by {_signal_name(-status)}"
+        return how_it_ended(self.exited.result())
 
     async def _kill(self) -> None:
         log.warning("%s did not end within %g s of SIGTERM; killing it", self._label, self._grace_s)
@@ -123,10 +122,3 @@ def _start(program: Program, replica: str, port: int, entry: int) -> subprocess.
         )
     except OSError as error:
         raise ReplicaFailed(f"{program.label}: cannot start {program.command[0]!r}: {error}") from error
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # a real-time signal
-        return f"signal {number}"

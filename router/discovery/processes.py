@@ -15,7 +15,7 @@ import logging
 import random
 from collections.abc import Callable, Iterator
 
-from router.discovery.backoff import Backoff
+from router.core.backoff import Backoff
 from router.discovery.keeper import Keeper, Sink, Surroundings
 from router.discovery.lifecycle import Standing, plan
 from router.discovery.output import RecentLines

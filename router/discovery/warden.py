@@ -7,6 +7,8 @@ ends, even by kill -9, the pipe ends, and the helper ends the groups.
   line written while there is none waits for the next, which is told all living groups as its arguments.
 - A replica registers itself before it becomes the user's command (see `process`), and holds the pipe open until it has
   done so: the pipe cannot end between the start of a replica and its registration.
+- Workers hold it open too: they go on when the control process dies, and so must their replicas. They inherit
+  `lifeline` and keep it for as long as they live.
 - Nobody else may hold the writing end. It is not inherited across exec; a child of maitre that forks without exec
   must be started before the warden, or close `entry`.
 """
@@ -22,9 +24,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from router.discovery.exits import watch_exit
 from router.discovery.race import first_of
 from router.errors import ReplicaFailed
+from router.exits import watch_exit
 
 log = logging.getLogger("maitre.discovery")
 
@@ -47,6 +49,11 @@ class Warden:
     @property
     def entry(self) -> int:
         """The writing end, for a starting replica to register through."""
+        return self._writing
+
+    @property
+    def lifeline(self) -> int:
+        """For a worker to inherit and never to touch: no replica is ended while anybody holds it open."""
         return self._writing
 
     @property
@@ -73,7 +80,7 @@ class Warden:
         self._tell(f"-{group}\n")
 
     async def close(self) -> None:
-        """Ends what is still watched, as if maitre were gone, and the helper."""
+        """Ends what is still watched, as if maitre were gone, and the helper. Workers must have ended before."""
         self._closing.set()
         os.close(self._writing)
         if self._keeping is not None:

@@ -1,8 +1,8 @@
 """The warden's own process: ends what maitre leaves behind, also after a kill -9. Started by `warden`, never imported.
 
-Standard input is a pipe that only maitre, and for a moment each starting replica, holds open for writing. A line
-`+<group>` puts a process group under watch and `-<group>` takes it off; the arguments are groups to begin with. The
-end of input means that maitre is gone: the groups get SIGTERM, and SIGKILL after two seconds.
+Standard input is a pipe that only maitre, its workers, and for a moment each starting replica, hold open for writing. A
+line `+<group>` puts a process group under watch and `-<group>` takes it off; the arguments are groups to begin with.
+The end of input means that maitre is gone: the groups get SIGTERM, and SIGKILL after two seconds.
 
 It imports next to nothing, so that it is there in some milliseconds and stays small, and it outlives the signals that
 a terminal or a service manager sends to everything at once.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from router.discovery.backoff import Backoff
+from router.core.backoff import Backoff
 from router.discovery.ports import Ports
 from router.discovery.processes import LocalProcesses
 from router.discovery.program import Program

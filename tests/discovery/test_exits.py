@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from router.discovery import exits
-from router.discovery.exits import watch_exit
+from router import exits
+from router.exits import watch_exit
 
 
 @pytest.fixture(params=["pidfd", "polling"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from router.discovery.backoff import Backoff
+from router.core.backoff import Backoff
 
 
 async def test_a_replica_is_listed_once_it_is_ready_and_answers_there(make, roster, output):

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from router.discovery import warden as warden_module
-from router.discovery.exits import watch_exit
 from router.discovery.process import REGISTER_THEN_BECOME
 from router.discovery.warden import Warden
+from router.exits import watch_exit
 
 OWNER = Path(__file__).with_name("owner.py")
 ROOT = Path(__file__).parents[2]

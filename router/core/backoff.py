@@ -1,4 +1,4 @@
-"""How long to wait before a replica that ended on its own is started again. Pure: the jitter comes in as `u`."""
+"""How long to wait before a replica or worker that ended on its own is started again. Pure: jitter comes in as `u`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Doubling pauses, in seconds. A replica that was ready for `steady_s` begins again at the first one.
+    """Doubling pauses, in seconds. What was ready for `steady_s` begins again at the first one.
 
-    Half of each pause is fixed and half is random, so that replicas which failed together do not come back together.
+    Half of each pause is fixed and half is random, so that those who failed together do not come back together.
     """
 
     first_s: float = 0.2

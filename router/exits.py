@@ -1,4 +1,4 @@
-"""Learns on the event loop that a child process ended.
+"""Learns on the event loop that a child process, a replica or a worker, ended, and says how.
 
 The loop's own subprocesses are not used: under uvloop a child keeps copies of the descriptors that it was given
 (https://github.com/MagicStack/uvloop, `_file_redirect_stdio`), so a replica would hold the warden's pipe open for as
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 from typing import Final
@@ -28,6 +29,18 @@ def watch_exit(process: subprocess.Popen[bytes]) -> asyncio.Future[int]:
     else:
         _watch(pidfd, process, exited)
     return exited
+
+
+def how_it_ended(status: int) -> str:
+    """A return code in words, for the log."""
+    return f"exited with status {status}" if status >= 0 else f"was killed by {_signal_name(-status)}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
 
 
 def _pidfd(pid: int) -> int | None:

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.discovery.backoff import Backoff
+from router.core.backoff import Backoff
 
 
 @pytest.mark.parametrize(("failures", "most_s"), [(1, 0.2), (2, 0.4), (3, 0.8), (6, 6.4), (7, 10), (100_000, 10)])
