@@ -36,7 +36,7 @@ from router.serving.scaling import ScaleRecorder
 from router.serving.telling import tell_nobody
 from router.serving.version import Surroundings
 from router.serving.worker import served_by, settle_memory
-from router.serving.workforce import workforce_of
+from router.serving.workforce import WorkerTerms, workforce_of
 from router.settings import Settings, TlsSettings
 from router.store.certificates import Certificates, Kept
 from router.store.configuration import Configuration
@@ -113,7 +113,8 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
         crew = Crew(loop, now, autoscaler.trigger)
         last.callback(crew.close)
         default_namespace = settings.default_namespace or ("default" if cluster is None else cluster.namespace)
-        workforce = workforce_of(settings, default_namespace, now, crew, certificates, served, last)
+        terms = WorkerTerms(settings, default_namespace, now, crew, warden, certificates, served)
+        workforce = workforce_of(terms, last)
         premises = Premises(warden, Ports(), prober, watchlist, certificates, settings.drain_seconds, cluster)
         around = Surroundings(loop, now, premises, crew, settings.dev_test, tell)
         fleet = Fleet(around, autoscaler, default_namespace)
@@ -125,6 +126,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
             __version__,
             lambda: certificates.expiry,
             lambda: None if cluster is None else cluster.reading(),
+            workforce.reading,
         )
         last.callback(exposition.close)
         app = build_app(health, exposition.render)

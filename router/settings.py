@@ -62,6 +62,8 @@ class Settings:
     host: str = "0.0.0.0"  # noqa: S104  the data port is for everybody; the admin port is not
     port: int = 8080
     """0 picks a free one."""
+    workers: int | None = None
+    """Processes that take requests; 1: in the control process; None: as many as are needed, up to the cores."""
     admin_host: str = "127.0.0.1"
     admin_port: int = 8081
     """0 picks a free one."""

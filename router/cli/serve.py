@@ -18,6 +18,7 @@ from router.settings import KubernetesSettings, Settings, TlsSettings, default_s
 
 LIMITS = ClientLimits()
 """What holds where no option says otherwise."""
+MOST_WORKERS = 1024
 
 
 class LogLevel(StrEnum):
@@ -65,7 +66,13 @@ Host = Annotated[str, typer.Option(help="Address of the data port.", envvar="MAI
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Data port; 0 picks a free one.", envvar="MAITRE_PORT")]
 AdminHost = Annotated[str, typer.Option(help="Address of the admin port.", envvar="MAITRE_ADMIN_HOST")]
 AdminPort = Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.", envvar="MAITRE_ADMIN_PORT")]
-Workers = Annotated[str, typer.Option(help="auto or a number. This version runs one worker.", envvar="MAITRE_WORKERS")]
+Workers = Annotated[
+    str,
+    typer.Option(
+        help="Processes that take requests: a number, or auto for as many as are needed, up to the cores.",
+        envvar="MAITRE_WORKERS",
+    ),
+]
 TlsCert = Annotated[
     Path | None,
     typer.Option(
@@ -160,7 +167,6 @@ def serve(
     min_rate: MinRate = LIMITS.rate,
 ) -> None:
     """Route, authenticate, split, queue and scale: on this machine, or in a cluster."""
-    _check_workers(workers)
     if (config is None) is not kubernetes:
         raise typer.BadParameter("say either --config FILE_OR_DIR or --kubernetes")
     if namespace and not kubernetes:
@@ -173,6 +179,7 @@ def serve(
         default_namespace=default_namespace,
         host=host,
         port=port,
+        workers=_workers(workers),
         admin_host=admin_host,
         admin_port=admin_port,
         tls=_tls(tls_cert, tls_key, tls_client_ca, tls_client_auth, _on_admin(admin_tls, admin_host)),
@@ -222,9 +229,12 @@ def _say_ready(line: str) -> None:
     print(line, flush=True)  # noqa: T201  the one line on standard output
 
 
-def _check_workers(workers: str) -> None:
-    if workers != "auto" and not (workers.isdigit() and 1 <= int(workers) <= 1024):
-        raise typer.BadParameter(f"--workers is auto or a number from 1 to 1024, not {workers!r}")
+def _workers(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if not (text.isdigit() and 1 <= int(text) <= MOST_WORKERS):
+        raise typer.BadParameter(f"--workers is auto or a number from 1 to {MOST_WORKERS}, not {text!r}")
+    return int(text)
 
 
 def _kubernetes(namespaces: list[str] | None, pod_name: str | None, pod_namespace: str | None) -> KubernetesSettings:

@@ -20,14 +20,19 @@ that the answer is on its way.
 """
 
 
-def bind(host: str, port: int) -> socket.socket:
-    """A bound TCP socket; port 0 picks a free one. Raises OSError, naming host and port."""
+def bind(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """A bound TCP socket; port 0 picks a free one. Raises OSError, naming host and port.
+
+    `shared`: others of the same user may be bound to the same port, and the kernel spreads connections over them.
+    """
     family, kind, protocol, _, address = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )[0]
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if hasattr(socket, "TCP_NOTSENT_LOWAT"):  # accepted connections inherit it
             bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
         bound.bind(address)

@@ -26,6 +26,7 @@ from router.serving.messages import (
     Counted,
     Emptied,
     Forget,
+    Holdings,
     InForce,
     Load,
     Place,
@@ -108,6 +109,11 @@ class Crew:
             for message in allotment.introduction():
                 link.send(message)
         self._perform(self._table.join(link.name, self._now()))
+
+    def adopted(self, link: Link, holdings: Holdings) -> None:
+        """A worker of an earlier control process: it gets nothing, but what it has must not be given to others."""
+        self._workers[link.name] = _Worker(link, self._now())
+        self._perform(self._table.adopt(link.name, holdings.bounds, self._now()))
 
     def left(self, name: str) -> None:
         """A worker that is known to be no more."""

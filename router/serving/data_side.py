@@ -133,6 +133,15 @@ class DataSide:
         self._say(Counted(_there(versions), _there(mirrors), _there(ended), self._clients()))
         self._uncounted |= self._awake.keys()
 
+    def bounds(self) -> tuple[Bound, ...]:
+        """All that is leased to this worker, or in use."""
+        return tuple(bound for lane in self.front.lanes.values() for bound in lane.bounds())
+
+    def hand_back(self) -> None:
+        """Gives up every slot as it falls idle: this worker is to end."""
+        for lane in self.front.lanes.values():
+            lane.hand_back()
+
     def close(self) -> None:
         if self._alarm is not None:
             self._alarm.cancel()

@@ -11,6 +11,7 @@ Owned by `front`; runs on the worker's event loop.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
@@ -28,6 +29,7 @@ from router.serving.messages import Load, Place, QueuePart, Withdraw
 from router.store.certificates import Certificates, TlsTerms
 from router.telemetry.counters import MirrorMetrics, VersionMetrics
 
+ALL = sys.maxsize
 ROOT = Path("/")
 """What absolute paths are relative to."""
 
@@ -137,6 +139,10 @@ class Lane:
         if recall.number > self._recall:
             self._recall = recall.number
             self._admission.recall(recall.hungry, recall.yields)
+
+    def hand_back(self) -> None:
+        """Gives up what falls idle, all of it."""
+        self._admission.recall(ALL, 0)
 
     def bound(self, replica: str) -> Bound:
         return Bound(self.group, replica, self._numbers.get(replica, 0), self._admission.bound(replica))

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from router.core.leases import Group
+from router.core.leases import Bound, Group
 from router.model.spec import EndpointKey, ScoringEndpoint, UpstreamTls
+from router.settings import Settings
 from router.store.keys import KeyPair
 from router.telemetry.counters import EndpointTotals, MirrorTotals, VersionTotals
 from router.telemetry.source import Clients
@@ -37,6 +38,15 @@ class Served(NamedTuple):
 
 
 # -- from the control process -----------------------------------------------------------------------------------------
+
+
+class Begin(NamedTuple):
+    """The first message to a worker process."""
+
+    settings: Settings
+    default_namespace: str
+    instance: str
+    """What tells the workers of this maitre from those of others that share its state directory."""
 
 
 class Configure(NamedTuple):
@@ -93,21 +103,13 @@ class Ship(NamedTuple):
     number: int
 
 
-class Drain(NamedTuple):
-    """Accept no more, let running requests end for so many seconds, say what was counted, and end."""
-
-    seconds: float
-
-
-class Reopen(NamedTuple):
-    """The access log was moved away: go on in a new file."""
-
-
 # -- from a worker ----------------------------------------------------------------------------------------------------
 
 
-class Ready(NamedTuple):
-    """It accepts connections."""
+class Holdings(NamedTuple):
+    """The first word of a worker that is adopted: all that it may be using."""
+
+    bounds: tuple[Bound, ...]
 
 
 class InForce(NamedTuple):
@@ -162,7 +164,3 @@ class Shipped(NamedTuple):
     """All that `Ship` of this number asked for has been said."""
 
     number: int
-
-
-class Alive(NamedTuple):
-    """Nothing else was to be said for a second."""

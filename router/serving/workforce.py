@@ -1,19 +1,39 @@
-"""The workers of this maitre: one in the control process itself, or several processes. Made by the composition root."""
+"""The workers of this maitre: one in the control process itself, or processes of their own. Made by `router.main`.
+
+One process is enough where one core is: it costs no channel and a third of the memory. Several take requests on a
+listening socket each, all on one port, and the kernel spreads connections over them.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
-from contextlib import AsyncExitStack
-from typing import Protocol
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass
+from typing import Final, Protocol
 
+from router.core.leases import Group
+from router.discovery.warden import Warden
 from router.proxy.listener import bind
 from router.serving.crew import Crew
 from router.serving.local_link import LocalLink
+from router.serving.messages import Begin, Holdings
 from router.serving.worker import Worker
 from router.settings import Settings
 from router.store.certificates import Certificates, Kept
 from router.store.contexts import Served
+from router.telemetry.source import CrewReading
+from router.workers.orphans import claim_orphans
+from router.workers.supervisor import Supervisor
+from router.workers.worker import Worker as WorkerProcess
+
+HOLDINGS_S: Final = 3.0
+"""How long a worker that was left behind may take to say what it has; it says so at once."""
 
 
 class Workforce(Protocol):
@@ -21,35 +41,69 @@ class Workforce(Protocol):
     def port(self) -> int:
         """Of the data port."""
 
+    @property
+    def size(self) -> int:
+        """Workers wished."""
+
+    @property
+    def most(self) -> int:
+        """How many there may be."""
+
+    def resize(self, workers: int) -> None: ...
+    def reading(self) -> CrewReading | None:
+        """None where there are no processes beside this one."""
+
     async def start(self) -> None:
-        """Returns when connections are accepted."""
+        """Returns when connections are accepted. Raises WorkerFailed."""
 
     async def drain(self, seconds: float, hurry: asyncio.Event) -> None:
         """No further connection; running requests end, for `seconds` at most or until `hurry`."""
 
 
+@dataclass(frozen=True, slots=True)
+class WorkerTerms:
+    """What workers are made with, wherever they run."""
+
+    settings: Settings
+    default_namespace: str
+    now: Callable[[], float]
+    crew: Crew
+    warden: Warden
+    certificates: Certificates
+    served: Kept[Served] | None
+
+
+def workforce_of(terms: WorkerTerms, last: AsyncExitStack) -> Workforce:
+    """As many workers as the settings say: a fixed number, or one that can become as many as there are cores."""
+    settings = terms.settings
+    most = settings.workers or (1 if settings.dev_test else len(os.sched_getaffinity(0)))
+    return Solo(terms, last) if most == 1 else Crewed(terms, settings.workers or 1, most, last)
+
+
 class Solo:
     """The one worker is here."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        default_namespace: str,
-        now: Callable[[], float],
-        crew: Crew,
-        certificates: Certificates,
-        served: Kept[Served] | None,
-        last: AsyncExitStack,
-    ) -> None:
+    size = most = 1
+
+    def __init__(self, terms: WorkerTerms, last: AsyncExitStack) -> None:
+        settings = terms.settings
         bound = bind(settings.host, settings.port)
         last.callback(bound.close)
-        link = LocalLink(crew)
-        self._worker = Worker(settings, default_namespace, now, bound, certificates, served, link.say, last)
+        link = LocalLink(terms.crew)
+        self._worker = Worker(
+            settings, terms.default_namespace, terms.now, bound, terms.certificates, terms.served, link.say, last
+        )
         link.join(self._worker.side)
 
     @property
     def port(self) -> int:
         return self._worker.port
+
+    def resize(self, workers: int) -> None:
+        """There is nothing to choose."""
+
+    def reading(self) -> CrewReading | None:
+        return None
 
     async def start(self) -> None:
         await self._worker.start()
@@ -59,13 +113,138 @@ class Solo:
         await self._worker.drain(seconds, hurry)
 
 
-def workforce_of(
-    settings: Settings,
-    default_namespace: str,
-    now: Callable[[], float],
-    crew: Crew,
-    certificates: Certificates,
-    served: Kept[Served] | None,
-    last: AsyncExitStack,
-) -> Workforce:
-    return Solo(settings, default_namespace, now, crew, certificates, served, last)
+class _ChannelLink:
+    """A `Link` to a worker in a process of its own."""
+
+    def __init__(self, worker: WorkerProcess) -> None:
+        self.name = worker.name
+        self.send = worker.send
+
+    def refresh(self, group: Group) -> bool:
+        """What it says takes its time to come."""
+        return False
+
+
+class Crewed:
+    """Workers in processes of their own; the supervisor's `Owner`."""
+
+    def __init__(self, terms: WorkerTerms, size: int, most: int, last: AsyncExitStack) -> None:
+        settings = terms.settings
+        self._terms = terms
+        self._size = size
+        self.most = most
+        self._last = last
+        self._instance = f"{settings.config or 'kubernetes'} {settings.host} {settings.port}"
+        self._bound: list[socket.socket] = [bind(settings.host, settings.port, shared=True)]
+        self.port: int = self._bound[0].getsockname()[1]
+        last.callback(self._close_unused)
+        self._failures = self._told = self._heard = 0
+        """Of workers that are gone."""
+        self._claiming = False
+        self._adopting: dict[WorkerProcess, asyncio.Event] = {}
+        self._reloading: asyncio.Task[bool] | None = None
+        self._supervisor = Supervisor(
+            self._start_process, self, bind=self._bind, drain_s=settings.drain_seconds, now=terms.now
+        )
+
+    @property
+    def size(self) -> int:
+        return self._supervisor.size
+
+    def resize(self, workers: int) -> None:
+        self._supervisor.resize(min(workers, self.most))
+
+    def reading(self) -> CrewReading:
+        channels = [worker.channel for worker in self._supervisor.workers]
+        return CrewReading(
+            self._supervisor.ready,
+            self._failures,
+            self._told + sum(channel.outgoing.messages for channel in channels),
+            self._heard + sum(channel.incoming.messages for channel in channels),
+        )
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+        await self._adopt()
+        await self._supervisor.start(self._size)
+        loop.add_signal_handler(signal.SIGUSR2, self._reload)
+        self._last.callback(loop.remove_signal_handler, signal.SIGUSR2)
+        if self._terms.settings.access_log is not None:
+            loop.add_signal_handler(signal.SIGHUP, self._pass_on, signal.SIGHUP)
+
+    async def drain(self, seconds: float, hurry: asyncio.Event) -> None:
+        if self._reloading is not None:
+            self._reloading.cancel()
+        async with asyncio.TaskGroup() as tasks:
+            hurrying = tasks.create_task(self._hurry(hurry), name="hurry")
+            await self._supervisor.stop(seconds)
+            hurrying.cancel()
+
+    # -- what the supervisor says (`Owner`) --------------------------------------------------------------------------
+
+    def joined(self, worker: WorkerProcess) -> None:
+        if self._claiming:
+            return  # it has a configuration, and drains
+        terms = self._terms
+        worker.send(Begin(terms.settings, terms.default_namespace, self._instance))
+        terms.crew.joined(_ChannelLink(worker))
+
+    def received(self, worker: WorkerProcess, message: object) -> None:
+        if isinstance(message, Holdings):
+            self._terms.crew.adopted(_ChannelLink(worker), message)
+            self._adopting[worker].set()
+        else:
+            self._terms.crew.heard(worker.name, message)
+
+    def ready(self, worker: WorkerProcess) -> None:
+        """Its seat knows."""
+
+    def left(self, worker: WorkerProcess, how: str) -> None:
+        self._terms.crew.left(worker.name)
+        self._failures += not worker.asked
+        self._told += worker.channel.outgoing.messages
+        self._heard += worker.channel.incoming.messages
+        if worker in self._adopting:
+            self._adopting[worker].set()
+
+    # -- within ------------------------------------------------------------------------------------------------------
+
+    async def _adopt(self) -> None:
+        """Workers that another control process left behind: nothing is leased before it is known what they have."""
+        for orphan in await claim_orphans(self._terms.settings.state_dir / "workers", self._instance):
+            self._claiming = True
+            worker = self._supervisor.adopt(orphan)
+            self._claiming = False
+            self._adopting[worker] = asyncio.Event()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(HOLDINGS_S):
+                for known in list(self._adopting.values()):
+                    await known.wait()
+
+    def _bind(self) -> socket.socket:
+        settings = self._terms.settings
+        return self._bound.pop() if self._bound else bind(settings.host, self.port, shared=True)
+
+    def _close_unused(self) -> None:
+        for bound in self._bound:
+            bound.close()
+
+    def _start_process(self, name: str, channel: int, listening: int) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "router.worker", name, str(channel), str(listening)]
+        inherited = (channel, listening, self._terms.warden.lifeline)
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=inherited)
+
+    def _reload(self) -> None:
+        """SIGUSR2: every worker is replaced, one at a time."""
+        if self._reloading is None or self._reloading.done():
+            reloading = self._supervisor.reload()
+            self._reloading = asyncio.get_running_loop().create_task(reloading, name="reload workers")
+
+    def _pass_on(self, number: int) -> None:
+        for worker in self._supervisor.workers:
+            with suppress(ProcessLookupError):
+                os.kill(worker.pid, number)
+
+    async def _hurry(self, hurry: asyncio.Event) -> None:
+        await hurry.wait()
+        await self._supervisor.stop(0.0)

@@ -24,7 +24,7 @@ from prometheus_client.utils import floatToGoString
 
 from router.telemetry.counters import EndpointTotals, MirrorTotals, VersionTotals
 from router.telemetry.histogram import HistogramSnapshot
-from router.telemetry.source import Clients, ClusterReading, VersionLoad
+from router.telemetry.source import Clients, ClusterReading, CrewReading, VersionLoad
 
 _VERSION: Final = ("endpoint", "version")
 
@@ -58,6 +58,7 @@ class Readings(NamedTuple):
     endpoints: tuple[EndpointReading, ...]
     versions: tuple[VersionReading, ...]
     cluster: ClusterReading | None = None
+    crew: CrewReading | None = None
 
 
 _GAUGES: Final[tuple[tuple[str, str, Callable[[VersionLoad], float | None]], ...]] = (
@@ -142,6 +143,8 @@ class Families(Collector):
             yield _gauge(name, meaning, ((r.endpoint, r.version, gauge(r.load)) for r in readings.versions))
         yield from _process_wide(readings)
         yield from _connections(readings.clients)
+        if readings.crew is not None:
+            yield from _crew(readings.crew)
         if readings.cluster is not None:
             yield from _cluster(readings.cluster)
         yield from self._others.collect()
@@ -225,6 +228,21 @@ def _connections(clients: Clients) -> Iterator[Metric]:
         "Connections ended between two requests to make room for another one.",
         value=clients.displaced,
     )
+
+
+def _crew(crew: CrewReading) -> Iterator[Metric]:
+    yield GaugeMetricFamily("maitre_workers", "Processes that take requests.", value=crew.workers)
+    yield CounterMetricFamily(
+        "maitre_worker_failures", "Workers that ended without being told to.", value=crew.failures
+    )
+    messages = CounterMetricFamily(
+        "maitre_coordination_messages",
+        "Messages between the control process and its workers, by direction (to or from the workers).",
+        labels=("direction",),
+    )
+    messages.add_metric(("to",), crew.told)
+    messages.add_metric(("from",), crew.heard)
+    yield messages
 
 
 def _cluster(cluster: ClusterReading) -> Iterator[Metric]:

@@ -46,6 +46,15 @@ class Clients(NamedTuple):
     displaced: int  # ended between requests since the start, to make room for another
 
 
+class CrewReading(NamedTuple):
+    """The workers of this router."""
+
+    workers: int  # that take part
+    failures: int  # workers that ended unasked, since the start
+    told: int  # messages to workers since the start
+    heard: int  # messages from them
+
+
 class ClusterReading(NamedTuple):
     """How a router in a cluster stands."""
 
