@@ -9,6 +9,7 @@ Made and told by `crew`; read by the version that it belongs to. Runs on the eve
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -88,6 +89,9 @@ class Allotment:
         self._on_demand = False
         self._loads: dict[str, Load] = {}
         self._gone = Offered(0, 0, 0, 0.0)
+        self._others: dict[str, Load] = {}
+        """Of the other routers of a cluster, while this one leads."""
+        self._others_gone = Offered(0, 0, 0, 0.0)
 
     # -- what discovery says (`Roster`) -------------------------------------------------------------------------------
 
@@ -167,6 +171,16 @@ class Allotment:
         if leaving.emptied.is_set() and self._leaving.get(replica) is leaving:
             del self._leaving[replica]
 
+    def others_loaded(self, router: str, load: Load) -> None:
+        """How busy another router is with it, for whoever scales it."""
+        self._others[router] = load
+
+    def other_left(self, router: str) -> None:
+        """It is known to have ended. Until then its last word counts."""
+        load = self._others.pop(router, None)
+        if load is not None:
+            self._others_gone = _plus(self._others_gone, load)
+
     # -- numbers ------------------------------------------------------------------------------------------------------
 
     def refresh(self) -> None:
@@ -219,11 +233,47 @@ class Allotment:
             total = _plus(total, load)
         return total
 
+    def everywhere(self) -> Load:
+        """All routers together: what the size of the version is to be decided on."""
+        own, total = self.offered, self._others_gone
+        for load in self._others.values():
+            total = _plus(total, load)
+        others = self._others.values()
+        return Load(
+            self.group,
+            queued=self.queued + sum(load.queued for load in others),
+            in_flight=self.in_flight + sum(load.in_flight for load in others),
+            retrying=self.retrying + sum(load.retrying for load in others),
+            arrivals=own.arrivals + total.arrivals,
+            repeats=own.repeats + total.repeats,
+            completions=own.completions + total.completions,
+            service_s=own.service_s + total.service_s,
+            held=dict.fromkeys({replica for load in (*self._loads.values(), *others) for replica in load.held}, 1),
+        )
+
+    def here(self) -> Load:
+        """This router's own, as it is told to the one that leads."""
+        own, held = self.offered, Counter[str]()
+        for load in self._loads.values():
+            held.update(load.held)
+        return Load(
+            self.group,
+            queued=self.queued,
+            in_flight=self.in_flight,
+            retrying=self.retrying,
+            arrivals=own.arrivals,
+            repeats=own.repeats,
+            completions=own.completions,
+            service_s=own.service_s,
+            held=held,
+        )
+
     @property
     def activity(self) -> int:
         """A number that changes whenever anything happened."""
         offered = self.offered
-        return offered.arrivals + offered.repeats + offered.completions
+        others = sum(load.arrivals + load.repeats + load.completions for load in self._others.values())
+        return others + offered.arrivals + offered.repeats + offered.completions
 
     def __repr__(self) -> str:
         return f"<Allotment {'/'.join(self.group)} replicas={len(self._placed)} workers={len(self._loads)}>"

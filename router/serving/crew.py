@@ -57,6 +57,21 @@ class Link(Protocol):
         """Has the worker say at once how busy this version is, where that is only a call; whether it is."""
 
 
+class Upper(Protocol):
+    """From whom this router's slots are leased, where others use the same replicas: `coordination` in a cluster."""
+
+    def known(self, group: Group, replica: str, slots: int) -> int:
+        """There is such a replica, with so many slots in all; how many of them are this router's now."""
+
+    def gone(self, group: Group, replica: str) -> None: ...
+    def bound_fell(self, group: Group, replica: str, bound: int) -> None:
+        """This router can be using no more than so many slots."""
+
+    def wants(self, demand: Demand) -> None: ...
+    def loaded(self, group: Group) -> None:
+        """How busy a version is has changed."""
+
+
 class _Worker:
     """What is known of a worker."""
 
@@ -81,7 +96,10 @@ class Crew:
         self._loop = loop
         self._now = now
         self._rose = rose
-        self._table = LeaseTable()
+        self._table = LeaseTable(lowered=self._lowered)
+        self._upper: Upper | None = None
+        self._fallen: dict[tuple[Group, str], None] = {}
+        """Replicas whose bound has fallen, for the lessor of this router."""
         self._workers: dict[str, _Worker] = {}
         self._served: dict[EndpointKey, Served] = {}
         self._allotments: dict[Group, Allotment] = {}
@@ -92,6 +110,10 @@ class Crew:
         self._progress = asyncio.Event()
         """Set and replaced whenever a worker has confirmed something, or is gone."""
         self._alarm: asyncio.TimerHandle | None = None
+
+    def lease_from(self, upper: Upper) -> None:
+        """To be said before there is any replica. Otherwise all slots are this router's own."""
+        self._upper = upper
 
     def close(self) -> None:
         """Nothing more is leased."""
@@ -136,19 +158,14 @@ class Crew:
             return
         now = worker.heard_at = self._now()
         match message:
-            case Load(group=group):
-                if (allotment := self._allotments.get(group)) is not None:
-                    allotment.loaded(name, message)
+            case Load() | Rose() | Emptied():
+                self._heard_of(name, message)
             case Bound():
                 self._perform(self._table.bound(name, message, now))
             case Demand():
                 self._perform(self._table.demand(name, message, now))
-            case Rose(group):
-                if (allotment := self._allotments.get(group)) is not None:
-                    self._rose(allotment.key)
-            case Emptied(group=group):
-                if (allotment := self._allotments.get(group)) is not None:
-                    allotment.emptied_by(name, message)
+                if self._upper is not None:
+                    self._upper.wants(self._table.totals(message.group))
             case Counted():
                 self._counted(name, worker, message)
             case InForce(number):
@@ -225,23 +242,51 @@ class Crew:
 
     def place(self, place: Place, slots: int) -> None:
         self.tell(place)
-        self._perform(self._table.add_replica(place.group, place.replica, slots, self._now()))
+        self.resize(place.group, place.replica, slots)
 
     def resize(self, group: Group, replica: str, slots: int) -> None:
-        self._perform(self._table.resize(group, replica, slots, self._now()))
+        own = slots if self._upper is None else self._upper.known(group, replica, slots)
+        self.lend(group, replica, own)
 
     def withdraw(self, withdraw: Withdraw) -> None:
         self.tell(withdraw)
+        if self._upper is not None:
+            self._upper.gone(withdraw.group, withdraw.replica)
         self._perform(self._table.remove_replica(withdraw.group, withdraw.replica, self._now()))
 
     @property
     def names(self) -> frozenset[str]:
         return frozenset(self._workers)
 
+    # -- what this router's own lessor says ------------------------------------------------------------------------
+
+    def lend(self, group: Group, replica: str, limit: int) -> None:
+        """The workers may use so many slots of a replica, together."""
+        self._perform(self._table.resize(group, replica, limit, self._now()))
+
+    def recall(self, group: Group, hungry: int, yields: int) -> None:
+        """Others want slots: a `Recall`."""
+        self._perform(self._table.give_up(group, hungry, yields, self._now()))
+
+    def in_use(self, group: Group, replica: str) -> int:
+        """So many of its slots the workers can be using."""
+        return self._table.in_use(group, replica)
+
+    def allotment(self, group: Group) -> Allotment | None:
+        return self._allotments.get(group)
+
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        return tuple(self._allotments)
+
     # -- within -------------------------------------------------------------------------------------------------------
 
     def _perform(self, effects: Sequence[Effect]) -> None:
         """Sends what the table says, and has it look again when it wants to."""
+        fallen, self._fallen = self._fallen, {}
+        if self._upper is not None:
+            for group, replica in fallen:
+                self._upper.bound_fell(group, replica, self._table.bound_of(group, replica))
         for holder, message in effects:
             worker = self._workers.get(holder)
             if worker is not None:
@@ -251,6 +296,9 @@ class Crew:
             self._alarm.cancel()
         self._alarm = None if due is None else self._loop.call_later(max(0.0, due - self._now()), self._on_alarm)
 
+    def _lowered(self, group: Group, replica: str) -> None:
+        self._fallen[group, replica] = None
+
     def _on_alarm(self) -> None:
         self._alarm = None
         self._perform(self._table.tick(self._now()))
@@ -258,6 +306,20 @@ class Crew:
     def _part_queues(self) -> None:
         for index, worker in enumerate(self._workers.values()):
             worker.link.send(QueuePart(index, len(self._workers)))
+
+    def _heard_of(self, name: str, message: Load | Rose | Emptied) -> None:
+        allotment = self._allotments.get(message.group)
+        if allotment is None:
+            return
+        match message:
+            case Load():
+                allotment.loaded(name, message)
+                if self._upper is not None:
+                    self._upper.loaded(message.group)
+            case Rose():
+                self._rose(allotment.key)
+            case Emptied():
+                allotment.emptied_by(name, message)
 
     def _counted(self, name: str, worker: _Worker, counted: Counted) -> None:
         for group, version in counted.versions.items():

@@ -122,17 +122,17 @@ class LiveVersion:
         return self._allotment.activity
 
     def observe(self, now: float) -> Observation:
-        seen, offered = self._allotment, self._allotment.offered
+        allotment, load = self._allotment, self._allotment.everywhere()
         return Observation(
-            at=seen.heard_at(now),
-            in_flight=seen.in_flight,
-            queued=seen.queued,
-            retrying=seen.retrying,
-            arrivals=offered.arrivals,
-            completions=offered.completions,
-            service_s=offered.service_s,
-            busy=seen.busy,
-            ready=seen.total,
+            at=allotment.heard_at(now),
+            in_flight=load.in_flight,
+            queued=load.queued,
+            retrying=load.retrying,
+            arrivals=load.arrivals,
+            completions=load.completions,
+            service_s=load.service_s,
+            busy=len(load.held),
+            ready=allotment.total,
             unschedulable=self._replicas.workload().unschedulable,
         )
 

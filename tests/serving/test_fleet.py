@@ -17,7 +17,10 @@ from router.discovery.warden import Warden
 from router.discovery.watchlist import Watchlist
 from router.model.catalogue import Catalogue
 from router.model.parsing import parse
+from router.serving.crew import Crew
+from router.serving.data_side import DataSide
 from router.serving.fleet import Fleet
+from router.serving.local_link import LocalLink
 from router.serving.replicas import Premises
 from router.serving.scaling import ScaleRecorder
 from router.serving.telling import tell_nobody
@@ -25,6 +28,7 @@ from router.serving.version import Surroundings
 from router.store.certificates import Certificates
 from router.store.configuration import Configuration
 from router.store.keys import KeyPair
+from router.telemetry.source import Clients
 
 TEXT = """
 apiVersion: maitre.dev/v1alpha1
@@ -60,14 +64,36 @@ async def tables() -> list[RouteTable]:
 
 
 @pytest.fixture
-async def fleet(tables) -> AsyncIterator[Fleet]:
+async def side(tables) -> DataSide:
+    """The one worker, here."""
+    loop = asyncio.get_running_loop()
+    crew = Crew(loop, loop.time, lambda _: None)
+    link = LocalLink(crew)
+    side = DataSide(
+        loop,
+        loop.time,
+        Certificates(),
+        say=link.say,
+        publish=tables.append,
+        clients=lambda: Clients(0, 0, 0),
+        default_namespace="default",
+    )
+    side.crew = crew
+    link.join(side)
+    return side
+
+
+@pytest.fixture
+async def fleet(side) -> AsyncIterator[Fleet]:
     loop = asyncio.get_running_loop()
     watchlist = Watchlist(Well())
     premises = Premises(Warden(), Ports(), None, watchlist, Certificates(), drain_s=0.1)
     autoscaler = AutoscalerLoop(ScaleRecorder(tell_nobody), loop.time, asyncio.sleep)
-    fleet = Fleet(Surroundings(loop, loop.time, premises, load_rose=lambda *_: None), autoscaler, tables.append)
+    fleet = Fleet(Surroundings(loop, loop.time, premises, side.crew), autoscaler)
     yield fleet
     await fleet.close(0.0)
+    side.crew.close()
+    side.close()
     await watchlist.close()
     await premises.warden.close()
 
@@ -104,7 +130,7 @@ async def test_an_unchanged_endpoint_stays_the_same_object(fleet, tables):
     assert tables[-1].find(request("/api/v1/service/digits/score"))[0] is before[0]
 
 
-async def test_a_version_that_stays_keeps_its_counts_and_queue(fleet):
+async def test_a_version_that_stays_keeps_its_counts_and_queue(fleet, side):
     fleet.apply(configuration())
     blue, green = fleet.versions()
     fleet.apply(configuration(TEXT.replace("trafficPercentile: 80", "trafficPercentile: 50, maxQueueWaitMs: 7")))
@@ -112,7 +138,7 @@ async def test_a_version_that_stays_keeps_its_counts_and_queue(fleet):
     assert [version.version for version in after] == ["blue", "green"]
     assert after == (blue, green)
     assert blue.metrics is after[0].metrics
-    assert blue.route.admission.limits.queue_wait_s == 0.007
+    assert side.front.lanes[blue.group].route.admission.limits.queue_wait_s == 0.007
     assert [version.load().traffic_percentile for version in after] == [80, 20]
 
 
@@ -151,24 +177,26 @@ def mirrors(table: RouteTable) -> list[tuple[str, float]]:
     return [(mirror.version.name, mirror.share) for mirror in endpoint.mirrors]
 
 
-async def test_a_mirror_gets_copies_and_no_share_of_the_traffic(fleet, tables):
+async def test_a_mirror_gets_copies_and_no_share_of_the_traffic(fleet, side, tables):
     fleet.apply(configuration(TEXT.rstrip() + SHADE))
     endpoint, _ = tables[-1].find(request("/api/v1/service/digits/score"))
     assert mirrors(tables[-1]) == [("shade", 30.0)]
     assert {endpoint.pick(request("/"), u / 100).name for u in range(100)} == {"blue", "green"}
     assert [version.load().traffic_percentile for version in fleet.versions()] == [80, 20, 0]
-    assert [version.mirror_metrics is not None for version in fleet.versions()] == [False, False, True]
+    lanes = [side.front.lanes[version.group] for version in fleet.versions()]
+    assert [lane.mirror_metrics is not None for lane in lanes] == [False, False, True]
 
 
-async def test_a_mirror_that_becomes_live_and_a_mirror_again_counts_on(fleet, tables):
+async def test_a_mirror_that_becomes_live_and_a_mirror_again_counts_on(fleet, side, tables):
     fleet.apply(configuration(TEXT.rstrip() + SHADE))
-    metrics = fleet.versions()[2].mirror_metrics
+    shade = side.front.lanes[fleet.versions()[2].group]
+    metrics = shade.mirror_metrics
     fleet.apply(configuration(TEXT.rstrip() + SHADE.replace("mirrorPercentile: 30, ", "")))
     assert mirrors(tables[-1]) == []
-    assert fleet.versions()[2].mirror_metrics is metrics, "counters never fall"
+    assert shade.mirror_metrics is metrics, "counters never fall"
     fleet.apply(configuration(TEXT.rstrip() + SHADE.replace("30", "5.5")))
     assert mirrors(tables[-1]) == [("shade", 5.5)]
-    assert fleet.versions()[2].mirror_metrics is metrics
+    assert shade.mirror_metrics is metrics
 
 
 async def test_a_removed_endpoint(fleet, tables):
