@@ -6,7 +6,7 @@ Invariants (tests/core/test_leases_walk.py, tests/core/test_leases_exhaustive.py
 - (a) no lease is given that could let the holders of a replica use more than its slots, whatever is lost, doubled,
   overtaken or crashes; where slots become fewer, or a holder brings leases that nobody here knew of, limits are lowered
   and nothing is given until it fits again;
-- (b) nobody starves while a slot is free here or lies idle at a holder that is here, but for the time that messages take;
+- (b) nobody starves while a slot is free here or idle at a holder that joined, but while messages are on their way;
 - (c) nothing is said while all holders find leases at hand;
 - (d) every slot of a holder that is lost comes back.
 
@@ -40,7 +40,7 @@ def _nobody(group: Group, replica: str) -> None:
 
 
 class LeaseTable:
-    """`lowered` is told, in the midst of a call, when `bound_of` a replica falls: a pod owes its lessor a `Bound` then."""
+    """`lowered` is told, amid a call, when `bound_of` a replica falls: a pod owes its own lessor a `Bound` then."""
 
     def __init__(self, prefer: Preference = rendezvous, lowered: Lowered = _nobody) -> None:
         self._prefer = prefer
@@ -119,7 +119,7 @@ class LeaseTable:
         return self.dead(holder, now)
 
     def unknown_until(self, at: float, awaited: Iterable[str]) -> None:
-        """For a fresh lessor, first of all: others may have leases of its predecessor, until all `awaited` joined or died.
+        """For a fresh lessor, first of all: there may be leases of its predecessor until all `awaited` joined or died.
 
         At `at` they have certainly run out. Nothing is given before, and what is leased of replicas that nobody added
         yet is left alone.
@@ -231,14 +231,15 @@ class LeaseTable:
 
     def _expire(self, now: float) -> list[Group]:
         """Takes back what silent holders can no longer be using."""
-        expired = [
-            (holder, name) for holder, groups in self._back_at.items() for name, at in groups.items() if at <= now
-        ]
-        for holder, name in expired:
-            del self._back_at[holder][name]
-            if name in self._groups:
+        expired = []
+        for holder, groups in list(self._back_at.items()):
+            for name in [name for name, at in groups.items() if at <= now]:
+                del groups[name]
                 self._group(name, now).lose(holder)
-        return [name for _, name in expired if name in self._groups]
+                expired.append(name)
+            if not groups:
+                del self._back_at[holder]
+        return expired
 
     def _reported(self, holder: str) -> None:
         self._awaited.discard(holder)

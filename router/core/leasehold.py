@@ -1,7 +1,7 @@
 """What one holder has of one replica, as its lessor knows it from the leases it sent and the bounds that came back.
 
-`ceiling` is never below what the holder can be using, whatever was lost, doubled or overtaken on the way: a lease counts
-from when it is sent, a lower limit only once a bound says that it was seen. `LeaseGroup` is its only writer.
+`ceiling` is never below what the holder can be using, whatever was lost, doubled or overtaken on the way: a lease
+counts from when it is sent, a lower limit only once a bound says that it was seen. `LeaseGroup` is its only writer.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Leasehold:
         self.ceiling = max(self.ceiling, limit)
 
     def bounded(self, number: int, bound: int) -> None:
-        """The holder has seen lease `number` and uses no more than `bound`. What is older than known tells nothing new."""
+        """The holder has seen lease `number` and uses no more than `bound`. What is older than known tells nothing."""
         if not self._confirmed <= number <= self.number:
             return
         self._bound = min(bound, self._bound) if number == self._confirmed else bound

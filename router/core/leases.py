@@ -1,4 +1,4 @@
-"""Leases on slots: what a lessor and its holders say to each other, and the lessor's table.
+"""Leases on slots: what a lessor (`router.core.lease_table`) and its holders say to each other.
 
 A lease is leave to use up to `limit` slots of one replica without asking. The same on both levels: a control process
 leases to its workers, the coordinator of a cluster to the control processes of all pods. A holder may lower its limit
