@@ -85,8 +85,8 @@ class RouterLoad(NamedTuple):
     """How many the system lets it use; not a whole number where a quota says so."""
     routing_ms: float
     """What a request waits in this router, but for a slot (`router.telemetry.turns`)."""
-    used: float
-    """CPU seconds per second of all workers."""
+    cpu: float
+    """Cores that all workers use, or wait for because others use them: CPU seconds per second."""
 
     def holds(self, workers: int) -> float:
         """How many cores so many workers can use."""
@@ -152,14 +152,14 @@ class Numbers(NamedTuple):
     """The numbers a decision rests on. All zero, and no age, when there was no observation."""
 
     routing_ms: float = 0.0
-    used: float = 0.0
+    cpu: float = 0.0
     cores: float = 0.0
     workers: int = 0
     most_workers: int = 0
     routers: int = 0
     """Of how many the load is known."""
     routing_ms_of_all: float = 0.0
-    used_of_all: float = 0.0
+    cpu_of_all: float = 0.0
     pods: int | None = None
     pods_ready: int = 0
     pods_coming: int = 0
@@ -276,7 +276,7 @@ def decide_frontend(
 
 def _follow_workers(settings: FrontendSettings, trend: Trend, own: RouterLoad, now: float) -> Trend:
     slow = own.routing_ms > settings.routing_ms
-    calm = not slow and own.used <= settings.idle_share * own.holds(own.workers - 1)
+    calm = not slow and own.cpu <= settings.idle_share * own.holds(own.workers - 1)
     return trend.follow(now, own.workers, slow=slow, calm=calm)
 
 
@@ -288,14 +288,14 @@ def _follow_pods(
     holds = _holds(routers)
     remaining = sum(holds) - max(holds)
     all_known = len(routers) >= pods.ready
-    calm = not slow and all_known and _used(routers) <= settings.idle_share * remaining
+    calm = not slow and all_known and _cpu(routers) <= settings.idle_share * remaining
     return trend.follow(now, pods.current, slow=slow, calm=calm, moving=pods.coming > 0)
 
 
 def _routing_ms(routers: Sequence[RouterLoad]) -> float:
     """As a request meets it: a router that works more has more of the requests."""
-    used = _used(routers)
-    return sum(each.routing_ms * each.used for each in routers) / used if used > 0 else 0.0
+    cpu = _cpu(routers)
+    return sum(each.routing_ms * each.cpu for each in routers) / cpu if cpu > 0 else 0.0
 
 
 def _holds(routers: Sequence[RouterLoad]) -> list[float]:
@@ -303,8 +303,8 @@ def _holds(routers: Sequence[RouterLoad]) -> list[float]:
     return [each.holds(each.most_workers) for each in routers]
 
 
-def _used(routers: Sequence[RouterLoad]) -> float:
-    return sum(each.used for each in routers)
+def _cpu(routers: Sequence[RouterLoad]) -> float:
+    return sum(each.cpu for each in routers)
 
 
 # -- the rules -------------------------------------------------------------------------------------------------------
@@ -328,7 +328,7 @@ def _raise(it: _Situation) -> _Choice | None:
     own, pods, settings = it.own, _own_pods(it), it.settings
     workers_slow = it.state.workers.slow_s(it.now) >= settings.raise_after_s
     if workers_slow and own.workers < own.most_workers:
-        if own.used <= settings.busy_share * own.holds(own.workers):
+        if own.cpu <= settings.busy_share * own.holds(own.workers):
             return _Choice(Part.WORKERS, own.workers, Reason.NOT_BUSY)
         return _Choice(Part.WORKERS, own.workers + 1, Reason.SLOW)
     if pods is not None:
@@ -344,7 +344,7 @@ def _raise_pods(it: _Situation, pods: PodsSeen) -> _Choice | None:
         return _Choice(Part.PODS, pods.current, Reason.PODS_WAITING)
     if trend.slow_s(it.now) < settings.raise_after_s:
         return None
-    if _used(it.routers) <= settings.busy_share * sum(_holds(it.routers)):
+    if _cpu(it.routers) <= settings.busy_share * sum(_holds(it.routers)):
         return _Choice(Part.PODS, pods.current, Reason.NOT_BUSY)
     if settings.most_pods is not None and pods.current < settings.most_pods:
         return _Choice(Part.PODS, pods.current + 1, Reason.SLOW)
@@ -391,13 +391,13 @@ def _numbers(seen: Observation, routers: Sequence[RouterLoad], now: float) -> Nu
     own, pods = seen.own, seen.pods
     return Numbers(
         routing_ms=own.routing_ms,
-        used=own.used,
+        cpu=own.cpu,
         cores=own.cores,
         workers=own.workers,
         most_workers=own.most_workers,
         routers=len(routers),
         routing_ms_of_all=_routing_ms(routers),
-        used_of_all=_used(routers),
+        cpu_of_all=_cpu(routers),
         pods=None if pods is None else pods.current,
         pods_ready=0 if pods is None else pods.ready,
         pods_coming=0 if pods is None else pods.coming,
