@@ -61,6 +61,15 @@ class Counts(Protocol[T_co]):
     def snapshot(self) -> T_co | None: ...
 
 
+class FrontendReading(NamedTuple):
+    """The router's own size, and what it rests on."""
+
+    workers: int
+    routing_s: float  # what a request waits in this router, but for a slot; in the mean of the last seconds
+    cpu: float  # cores that all workers use, or wait for
+    changes: Mapping[tuple[str, str], int]  # since the start, by part and direction
+
+
 class EndpointSource(Protocol):
     """One endpoint. `label` is the name as URLs have it: bare in the default namespace, else `name.namespace`."""
 
