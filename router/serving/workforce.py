@@ -157,7 +157,6 @@ class Crewed:
     def reading(self) -> CrewReading:
         channels = [worker.channel for worker in self._supervisor.workers]
         return CrewReading(
-            self._supervisor.ready,
             self._failures,
             self._told + sum(channel.outgoing.messages for channel in channels),
             self._heard + sum(channel.incoming.messages for channel in channels),

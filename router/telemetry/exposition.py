@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from router.telemetry.counters import EndpointTotals
 from router.telemetry.families import EndpointReading, Families, Readings, VersionReading
-from router.telemetry.source import Clients, ClusterReading, Counts, CrewReading, Source, VersionSource
+from router.telemetry.source import Clients, ClusterReading, Counts, CrewReading, FrontendReading, Source, VersionSource
 
 Item = TypeVar("Item")
 
@@ -36,7 +36,8 @@ class Exposition:
     """Renders `source` and `clients()`; `build` is maitre's version. The registry is its own, nobody adds to it.
 
     `certificate_expiry` gives the end of the served certificate in Unix seconds, None where there is none; `cluster`
-    how the router stands in a cluster, None outside of one; `crew` its worker processes, None where it has none.
+    how the router stands in a cluster, None outside of one; `crew` its worker processes, None where it has none;
+    `frontend` its own size, None before that is measured.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Exposition:
         certificate_expiry: Callable[[], float | None] = lambda: None,
         cluster: Callable[[], ClusterReading | None] = lambda: None,
         crew: Callable[[], CrewReading | None] = lambda: None,
+        frontend: Callable[[], FrontendReading | None] = lambda: None,
     ) -> None:
         self._source = source
         self._clients = clients
@@ -54,6 +56,7 @@ class Exposition:
         self._certificate_expiry = certificate_expiry
         self._cluster = cluster
         self._crew = crew
+        self._frontend = frontend
         self._process = CollectorRegistry()
         ProcessCollector(registry=self._process)
         PlatformCollector(registry=self._process)
@@ -79,7 +82,8 @@ class Exposition:
         versions = [_read_version(version) async for version in _in_slices(source.versions())]
         seen = tuple(reading for reading in endpoints if reading is not None)
         problems, clients, expiry = source.config_problems(), self._clients(), self._certificate_expiry()
-        return Readings(self._build, problems, clients, expiry, seen, tuple(versions), self._cluster(), self._crew())
+        around = self._cluster(), self._crew(), self._frontend()
+        return Readings(self._build, problems, clients, expiry, seen, tuple(versions), *around)
 
     def _encode(self, readings: Readings, accept: str) -> tuple[bytes, str]:
         encode, content_type = _encoder_for(accept)

@@ -3,7 +3,7 @@
 Pure: `Readings`, immutable values taken from the running router, in; families out. Counters and histograms of
 versions and endpoints that have never seen a request (a copy of one, for mirrors) are left out (with 10,000 endpoints
 most are idle); gauges are always there.
-Labels are endpoint, version, outcome, code and direction, and nothing that a client chose.
+Labels are endpoint, version, outcome, code, part and direction, and nothing that a client chose.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from prometheus_client.utils import floatToGoString
 
 from router.telemetry.counters import EndpointTotals, MirrorTotals, VersionTotals
 from router.telemetry.histogram import HistogramSnapshot
-from router.telemetry.source import Clients, ClusterReading, CrewReading, VersionLoad
+from router.telemetry.source import Clients, ClusterReading, CrewReading, FrontendReading, VersionLoad
 
 _VERSION: Final = ("endpoint", "version")
 
@@ -59,6 +59,7 @@ class Readings(NamedTuple):
     versions: tuple[VersionReading, ...]
     cluster: ClusterReading | None = None
     crew: CrewReading | None = None
+    frontend: FrontendReading | None = None
 
 
 _GAUGES: Final[tuple[tuple[str, str, Callable[[VersionLoad], float | None]], ...]] = (
@@ -147,6 +148,8 @@ class Families(Collector):
             yield from _crew(readings.crew)
         if readings.cluster is not None:
             yield from _cluster(readings.cluster)
+        if readings.frontend is not None:
+            yield from _frontend(readings.frontend)
         yield from self._others.collect()
 
 
@@ -231,7 +234,6 @@ def _connections(clients: Clients) -> Iterator[Metric]:
 
 
 def _crew(crew: CrewReading) -> Iterator[Metric]:
-    yield GaugeMetricFamily("maitre_workers", "Processes that take requests.", value=crew.workers)
     yield CounterMetricFamily(
         "maitre_worker_failures", "Workers that ended without being told to.", value=crew.failures
     )
@@ -259,6 +261,30 @@ def _cluster(cluster: ClusterReading) -> Iterator[Metric]:
     yield CounterMetricFamily(
         "maitre_kubernetes_events_dropped", "Events that could not be written.", value=cluster.events_dropped
     )
+
+
+def _frontend(frontend: FrontendReading) -> Iterator[Metric]:
+    yield GaugeMetricFamily("maitre_router_workers", "Processes that take requests.", value=frontend.workers)
+    yield GaugeMetricFamily(
+        "maitre_router_routing_seconds",
+        "What a request waits in this router for its turns, but for a slot: the mean of the last seconds. Above the "
+        "threshold, the router grows.",
+        value=frontend.routing_s,
+    )
+    yield GaugeMetricFamily(
+        "maitre_router_cores_wanted",
+        "Cores that the workers use, or wait for because others use them: the mean of the last seconds.",
+        value=frontend.cpu,
+    )
+    changes = CounterMetricFamily(
+        "maitre_router_scale_events",
+        "Decisions that raised (direction up) or lowered (down) the number of this router's workers, or of all its "
+        "pods (part).",
+        labels=("part", "direction"),
+    )
+    for (part, direction), count in frontend.changes.items():
+        changes.add_metric((part, direction), count)
+    yield changes
 
 
 def _process_wide(readings: Readings) -> Iterator[Metric]:

@@ -49,7 +49,6 @@ class Clients(NamedTuple):
 class CrewReading(NamedTuple):
     """The workers of this router."""
 
-    workers: int  # that take part
     failures: int  # workers that ended unasked, since the start
     told: int  # messages to workers since the start
     heard: int  # messages from them
@@ -68,6 +67,15 @@ class Counts(Protocol[T_co]):
     """What was counted until now; None where there is nothing, which costs next to nothing."""
 
     def snapshot(self) -> T_co | None: ...
+
+
+class FrontendReading(NamedTuple):
+    """The router's own size, and what it rests on."""
+
+    workers: int
+    routing_s: float  # what a request waits in this router, but for a slot; in the mean of the last seconds
+    cpu: float  # cores that all workers use, or wait for
+    changes: Mapping[tuple[str, str], int]  # since the start, by part and direction
 
 
 class EndpointSource(Protocol):

@@ -44,6 +44,7 @@ def test_options(run):
         config=Path("folder"),
         host="::1",
         port=0,
+        workers=4,
         admin_host="0.0.0.0",
         admin_port=1,
         state_dir=Path("state"),

@@ -35,7 +35,7 @@ class Version:
     now: VersionLoad = IDLE
     metrics: VersionMetrics = field(default_factory=VersionMetrics)
     scale_events: ScaleEvents = field(default_factory=ScaleEvents)
-    mirror_metrics: MirrorMetrics | None = None
+    mirror_metrics: MirrorMetrics = field(default_factory=MirrorMetrics)
 
     def load(self) -> VersionLoad:
         return self.now
@@ -47,6 +47,9 @@ class Router:
     def __init__(self, endpoints: Sequence[Endpoint] = (), versions: Sequence[Version] = (), problems: int = 0) -> None:
         self._endpoints, self._versions, self._problems = endpoints, versions, problems
         self.unrouted = EndpointMetrics()
+
+    async def refresh(self) -> None:
+        """All is here."""
 
     def endpoints(self) -> Sequence[Endpoint]:
         return self._endpoints

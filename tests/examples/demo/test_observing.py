@@ -10,7 +10,7 @@ import pytest
 from examples.demo.observing import sample
 from examples.demo.seen import NO_OVERHEAD, Load, Seen
 from router.errors import Outcome
-from router.telemetry.counters import EndpointMetrics, ScaleEvents, VersionMetrics
+from router.telemetry.counters import EndpointMetrics, MirrorMetrics, ScaleEvents, VersionMetrics
 from router.telemetry.exposition import Exposition
 from router.telemetry.source import Clients, VersionLoad
 
@@ -22,7 +22,7 @@ class Version:
     endpoint: str = "digits"
     metrics: VersionMetrics = field(default_factory=VersionMetrics)
     scale_events: ScaleEvents = field(default_factory=ScaleEvents)
-    mirror_metrics: None = None
+    mirror_metrics: MirrorMetrics = field(default_factory=MirrorMetrics)
 
     def load(self) -> VersionLoad:
         return self.now
@@ -32,6 +32,9 @@ class Router:
     def __init__(self, *versions: Version) -> None:
         self.unrouted = EndpointMetrics()
         self._versions = versions
+
+    async def refresh(self) -> None:
+        """All is here."""
 
     def endpoints(self) -> Sequence[EndpointMetrics]:
         return ()
