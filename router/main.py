@@ -17,6 +17,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
+from autoscaler.frontend import FrontendSettings
+from autoscaler.frontend_loop import FrontendLoop
 from autoscaler.loop import AutoscalerLoop
 from router import __version__
 from router.admin.app import build_app
@@ -31,7 +33,9 @@ from router.model.problems import ConfigurationRefused, Problem
 from router.proxy.listener import bind
 from router.serving.crew import Crew
 from router.serving.fleet import Fleet
+from router.serving.frontend_scaling import FrontendScaling
 from router.serving.replicas import Premises
+from router.serving.router_loads import RouterLoads
 from router.serving.scaling import ScaleRecorder
 from router.serving.telling import tell_nobody
 from router.serving.version import Surroundings
@@ -113,8 +117,11 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
         crew = Crew(loop, now, autoscaler.trigger)
         last.callback(crew.close)
         default_namespace = settings.default_namespace or ("default" if cluster is None else cluster.namespace)
-        terms = WorkerTerms(settings, default_namespace, now, crew, warden, certificates, served)
+        loads = RouterLoads(lambda: workforce.size, settings.workers)
+        terms = WorkerTerms(settings, default_namespace, now, crew, warden, certificates, served, loads)
         workforce = workforce_of(terms, last)
+        scaling = FrontendScaling()
+        frontend = FrontendLoop(_frontend(settings), workforce, None, loads, scaling, now, asyncio.sleep)
         premises = Premises(warden, Ports(), prober, watchlist, certificates, settings.drain_seconds, cluster)
         around = Surroundings(loop, now, premises, crew, settings.dev_test, tell)
         fleet = Fleet(around, autoscaler, default_namespace)
@@ -127,6 +134,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
             lambda: certificates.expiry,
             lambda: None if cluster is None else cluster.reading(),
             workforce.reading,
+            lambda: scaling.reading(frontend.last),
         )
         last.callback(exposition.close)
         app = build_app(health, exposition.render)
@@ -146,6 +154,8 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
             else:
                 background.append(tasks.create_task(_follow(store, fleet, cluster), name="configuration"))
                 await workforce.start()
+                background.append(tasks.create_task(workforce.tell_loads(), name="the router's load"))
+                background.append(tasks.create_task(frontend.run(), name="the router's own size"))
                 health.phase = Phase.SERVING
                 settle_memory()
                 ready(_ready_line(settings, workforce.port, admin.addresses[0][1]))
@@ -214,6 +224,10 @@ async def _follow(store: Store, fleet: Fleet, cluster: Cluster | None) -> None:
             log.info("configuration in force", extra={"fields": {"endpoints": len(configuration.catalogue.endpoints)}})
         if cluster is not None:
             cluster.configured(configuration)
+
+
+def _frontend(settings: Settings) -> FrontendSettings:
+    return FrontendSettings(fewest_workers=settings.workers or 1, dry_run=settings.dev_test)
 
 
 def _on_signals(loop: asyncio.AbstractEventLoop) -> tuple[asyncio.Event, asyncio.Event]:

@@ -164,7 +164,7 @@ class WorkerProcess:
 
     async def _beat(self) -> None:
         while True:
-            self._say(Heartbeat())
+            self._say(Heartbeat() if self._worker is None else self._worker.turns.pulse())
             await asyncio.sleep(HEARTBEAT_S)
 
     def _mind_signals(self) -> None:

@@ -32,6 +32,7 @@ from router.store.contexts import Served
 from router.telemetry.access_log import AccessLog
 from router.telemetry.log_file import LogFile
 from router.telemetry.source import Clients
+from router.telemetry.turns import Turns
 
 log = logging.getLogger("maitre")
 
@@ -75,6 +76,8 @@ class Worker:
             access_log=_access_log(settings, loop, last),
             trusted_proxies=settings.trusted_proxies,
         )
+        self.turns = Turns(loop, now)
+        last.callback(self.turns.close)
         self._listener = _listener(self.plane, bound, served)
 
     @property
@@ -84,6 +87,7 @@ class Worker:
     async def start(self) -> None:
         """Returns when connections are accepted."""
         await self._listener.start()
+        self.turns.start()
 
     async def stop(self) -> None:
         """No further connection."""

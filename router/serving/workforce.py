@@ -17,21 +17,26 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from autoscaler.errors import ScaleFailed
+from router.cgroups import usable_cores
 from router.core.leases import Group
 from router.discovery.warden import Warden
 from router.proxy.listener import bind
 from router.serving.crew import Crew
 from router.serving.local_link import LocalLink
 from router.serving.messages import Begin, Holdings
+from router.serving.router_loads import RouterLoads
 from router.serving.worker import Worker
 from router.settings import Settings
 from router.store.certificates import Certificates, Kept
 from router.store.contexts import Served
 from router.telemetry.source import CrewReading
+from router.telemetry.turns import Pulse
 from router.workers.orphans import claim_orphans
 from router.workers.supervisor import Supervisor
 from router.workers.worker import Worker as WorkerProcess
 
+PULSE_S: Final = 1.0
 HOLDINGS_S: Final = 3.0
 """How long a worker that was left behind may take to say what it has; it says so at once."""
 
@@ -49,7 +54,12 @@ class Workforce(Protocol):
     def most(self) -> int:
         """How many there may be."""
 
-    def resize(self, workers: int) -> None: ...
+    async def resize(self, workers: int) -> None:
+        """The autoscaler's `Crew`."""
+
+    async def tell_loads(self) -> None:
+        """Has `WorkerTerms.loads` told what the workers use and wait, until cancelled."""
+
     def reading(self) -> CrewReading | None:
         """None where there are no processes beside this one."""
 
@@ -71,12 +81,13 @@ class WorkerTerms:
     warden: Warden
     certificates: Certificates
     served: Kept[Served] | None
+    loads: RouterLoads
 
 
 def workforce_of(terms: WorkerTerms, last: AsyncExitStack) -> Workforce:
     """As many workers as the settings say: a fixed number, or one that can become as many as there are cores."""
     settings = terms.settings
-    most = settings.workers or (1 if settings.dev_test else len(os.sched_getaffinity(0)))
+    most = settings.workers or (1 if settings.dev_test else max(1, int(usable_cores())))
     return Solo(terms, last) if most == 1 else Crewed(terms, settings.workers or 1, most, last)
 
 
@@ -94,13 +105,19 @@ class Solo:
             settings, terms.default_namespace, terms.now, bound, terms.certificates, terms.served, link.say, last
         )
         link.join(self._worker.side)
+        self._loads, self._now = terms.loads, terms.now
 
     @property
     def port(self) -> int:
         return self._worker.port
 
-    def resize(self, workers: int) -> None:
+    async def resize(self, workers: int) -> None:
         """There is nothing to choose."""
+
+    async def tell_loads(self) -> None:
+        while True:
+            self._loads.shipped(LocalLink.name, self._worker.turns.pulse(), self._now())
+            await asyncio.sleep(PULSE_S)
 
     def reading(self) -> CrewReading | None:
         return None
@@ -140,6 +157,8 @@ class Crewed:
         last.callback(self._close_unused)
         self._failures = self._told = self._heard = 0
         """Of workers that are gone."""
+        self._changed = asyncio.Event()
+        """Set when a worker has become ready, or is gone."""
         self._claiming = False
         self._adopting: dict[WorkerProcess, asyncio.Event] = {}
         self._reloading: asyncio.Task[bool] | None = None
@@ -151,8 +170,19 @@ class Crewed:
     def size(self) -> int:
         return self._supervisor.size
 
-    def resize(self, workers: int) -> None:
-        self._supervisor.resize(min(workers, self.most))
+    async def resize(self, workers: int) -> None:
+        """Raises ScaleFailed when there is no socket for another one. One that does not become ready is waited for."""
+        try:
+            self._supervisor.resize(min(workers, self.most))
+        except OSError as error:
+            raise ScaleFailed(f"no listening socket for another worker: {error}") from error
+        while self._supervisor.ready != self._supervisor.size:
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def tell_loads(self) -> None:
+        """They come with the workers' words."""
+        await asyncio.Event().wait()
 
     def reading(self) -> CrewReading:
         channels = [worker.channel for worker in self._supervisor.workers]
@@ -189,17 +219,21 @@ class Crewed:
         terms.crew.joined(_ChannelLink(worker))
 
     def received(self, worker: WorkerProcess, message: object) -> None:
-        if isinstance(message, Holdings):
+        if isinstance(message, Pulse):
+            self._terms.loads.shipped(worker.name, message, self._terms.now())
+        elif isinstance(message, Holdings):
             self._terms.crew.adopted(_ChannelLink(worker), message)
             self._adopting[worker].set()
         else:
             self._terms.crew.heard(worker.name, message)
 
     def ready(self, worker: WorkerProcess) -> None:
-        """Its seat knows."""
+        self._changed.set()
 
     def left(self, worker: WorkerProcess, how: str) -> None:
         self._terms.crew.left(worker.name)
+        self._terms.loads.ended(worker.name)
+        self._changed.set()
         self._failures += not worker.asked
         self._told += worker.channel.outgoing.messages
         self._heard += worker.channel.incoming.messages
