@@ -21,11 +21,11 @@ def shares(replica: str, slots: int, routers: Collection[str]) -> dict[str, int]
     return {router: each + (rank < odd) for rank, router in enumerate(_ranked(replica, routers))}
 
 
+def preference(replica: str, router: str) -> int:
+    """Of several routers, the odd slots of this replica go first to those for whom it is greatest."""
+    return int.from_bytes(blake2b(f"{router}\0{replica}".encode(), digest_size=8).digest(), "big")
+
+
 def _ranked(replica: str, routers: Collection[str]) -> list[str]:
-    """In the order in which they get an odd slot of this replica. Who joins or leaves changes nobody else's order."""
-    key = replica.encode()
-    return sorted(set(routers), key=lambda router: (_weight(key, router), router))
-
-
-def _weight(key: bytes, router: str) -> bytes:
-    return blake2b(router.encode() + b"\0" + key, digest_size=8).digest()
+    """Who joins or leaves changes nobody else's order."""
+    return sorted(set(routers), key=lambda router: (-preference(replica, router), router))
