@@ -77,7 +77,8 @@ class Renewed(NamedTuple):
 
 
 class Loads(NamedTuple):
-    """What a member's versions are burdened with, as far as it has changed. Only sender and reader understand a row."""
+    """What a member's versions are burdened with, as far as it has changed: rows of endpoint, version, and numbers that
+    only sender and reader understand; a row without numbers: there is no such version there any more."""
 
     rows: list[Any]
 

@@ -89,6 +89,9 @@ class NetworkLink(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  a stream's
         self._transport = transport
+        if self._reason:  # it was closed before it was there
+            transport.abort()
+            return
         self._limit = self._loop.call_later(HANDSHAKE_S, self._cut, f"no handshake within {HANDSHAKE_S:g} s")
         if self._handshake.role == "member":
             transport.write(framed(self._handshake.opening))

@@ -1,12 +1,12 @@
-"""This router as a member: what it may use of each replica, by the coordinator's leases or by how it stands without one.
+"""This router as a member: what it may use of each replica, by leases, or by how it stands without a coordinator.
 
     Pod ◄─ lend, recall ── Member ◄── Lease, Recall, Renewed ── link
      └──── fell, wants ──►        ──── Bound, Demand, Heartbeat ──►
 
 `limit` of a replica is set here and nowhere else: by leases while it is a member, by `router.core.standing` when it is
 cut off. What the pod can be using is the limit, or what it has in use where that is more; the coordinator hears of it
-when it falls. Links are brought by `router.coord.seeking`; the newest counts. One instance per process. Runs on the event
-loop; all that it does is synchronous.
+when it falls. Links are brought by `router.coord.seeking`; the newest counts. One instance per process. Runs on the
+event loop; all that it does is synchronous.
 
 What it is told by one coordinator means nothing on the next link: it begins by saying all that it may use.
 """
@@ -52,7 +52,7 @@ class Pod(Protocol):
     """What this router's own workers have, and how they are told."""
 
     def lend(self, group: Group, replica: str, limit: int) -> None:
-        """The workers may use so many slots of it, together. A replica that is not known here yet: see `Member.limit`."""
+        """The workers may use so many slots of it, together. Of a replica that is not known yet: see `Member.limit`."""
 
     def recall(self, group: Group, hungry: int, yields: int) -> None:
         """Stands until the next one of this version: `router.core.leases.Recall`."""
@@ -77,7 +77,7 @@ class Member:
         now: Callable[[], float],
         loop: asyncio.AbstractEventLoop,
     ) -> None:
-        """`alone`: no earlier process of this pod runs any more. `longest_s`: of the longest request of all versions."""
+        """`alone`: no earlier process of this pod runs any more. `longest_s`: how long a request may hold a slot."""
         self.name = name
         self.turns: Counter[Standing] = Counter()
         """How often each standing was come to."""
@@ -89,14 +89,17 @@ class Member:
         self._members = Members(0, (name,))
         self._limits: dict[Place, int] = {}
         self._demands: dict[Group, Demand] = {}
-        self._rows: list[Any] = []
-        self._rows_sent_at = -inf
+        self._loads: dict[Group, Sequence[Any]] = {}
+        self._loads_changed: dict[Group, None] = {}
+        self._loads_sent_at = -inf
         self._loads_alarm: asyncio.TimerHandle | None = None
         self._shares: dict[tuple[str, int], int] = {}
         """By replica and slots, for the routers that are known now."""
         self._alarm: asyncio.TimerHandle | None = None
         # of the link
         self._link: Link | None = None
+        self._members_seen = 0
+        """The number of the newest `Members`."""
         self._seen: dict[Place, int] = {}
         """The number of the newest lease."""
         self._recalled: dict[Group, int] = {}
@@ -135,8 +138,6 @@ class Member:
 
     def limit(self, group: Group, replica: str) -> int:
         """What this router may use of a replica; to be asked when one becomes known."""
-        if (group, replica) not in self._limits and self.standing in (Standing.KEEPING, Standing.SHARING):
-            self._look_at_shares()
         return self._limits.get((group, replica), 0)
 
     def took_over(self, group: Group, replica: str, limit: int) -> None:
@@ -159,12 +160,12 @@ class Member:
         if self._is_member:
             self._send(demand)
 
-    def loaded(self, rows: Sequence[Any]) -> None:
-        """Rows of loads that have changed; for the leader's `loaded`."""
-        self._rows += rows
-        if self._loads_alarm is None and self._rows:
-            wait = max(0.0, self._rows_sent_at + LOADS_S - self._now())
-            self._loads_alarm = self._loop.call_later(wait, self._send_loads)
+    def loaded(self, group: Group, numbers: Sequence[Any]) -> None:
+        """What a version is burdened with here, for the leader; what is empty says that there is no such version."""
+        if self._loads.get(group, ()) != numbers:
+            self._loads[group] = numbers
+            self._loads_changed[group] = None
+            self._plan_loads()
 
     def goodbye(self) -> None:
         """Nothing is in use here any more, nor will be."""
@@ -175,17 +176,19 @@ class Member:
     # -- the link (`LinkOwner`) ---------------------------------------------------------------------------------------
 
     def opened(self, link: Link) -> None:
-        if self._link is not None:
-            self._link.close("another connection")
-        self._link = link
+        before, self._link = self._link, link
+        if before is not None:
+            before.close("another connection")
+            self._lost("another connection")
+        self._members_seen = 0
         self._seen.clear()
-        self._sent_at.clear()
         self._answered_at = inf
         link.send(Hello(self._alone))
 
     def received(self, link: Link, message: Message) -> None:
         if link is not self._link:
             return
+        self._membership.tick(self._now())  # this process may have been stopped since
         match message:
             case Lease():
                 self._leased(message)
@@ -194,7 +197,7 @@ class Member:
             case Renewed(number):
                 self._renewed(number)
             case Members():
-                self._members = message
+                self._members, self._members_seen = message, message.number
                 self._shares.clear()
             case Welcome():
                 self._report()
@@ -207,8 +210,13 @@ class Member:
         if link is not self._link:
             return
         self._link = None
+        self._lost(reason)
+
+    def _lost(self, reason: str) -> None:
         self._sent_at.clear()
-        self._forget_recalls()
+        for group in self._recalled:
+            self._pod.recall(group, 0, 0)
+        self._recalled.clear()
         if self.standing is not Standing.UNJOINED:
             log.warning("no connection to the coordinator", extra={"fields": {"reason": reason}})
         self._membership.lost(self._now())
@@ -232,11 +240,13 @@ class Member:
         for demand in self._demands.values():
             self._send(demand)
         self._beat()
+        self._loads_changed = dict.fromkeys(self._loads)
+        self._plan_loads()
 
     def _beat(self) -> None:
         self._heartbeats += 1
         self._sent_at[self._heartbeats] = self._now()
-        self._send(Heartbeat(self._heartbeats, self._members.number))
+        self._send(Heartbeat(self._heartbeats, self._members_seen))
 
     def _say_bound(self, place: Place) -> None:
         bound = max(self._limits.get(place, 0), self._pod.in_use(*place))
@@ -245,15 +255,21 @@ class Member:
         if not bound:
             self._limits.pop(place, None)
 
+    def _plan_loads(self) -> None:
+        if self._loads_alarm is None and self._is_member:
+            wait = max(0.0, self._loads_sent_at + LOADS_S - self._now())
+            self._loads_alarm = self._loop.call_later(wait, self._send_loads)
+
     def _send_loads(self) -> None:
         self._loads_alarm = None
         if not self._is_member:
-            self._rows.clear()  # the next coordinator is told all: see `Seeking`
             return
-        for start in range(0, len(self._rows), ROWS):
-            self._send(Loads(self._rows[start : start + ROWS]))
-        self._rows.clear()
-        self._rows_sent_at = self._now()
+        self._loads_sent_at = self._now()
+        rows = [[*group, *self._loads[group]] for group in self._loads_changed]
+        for start in range(0, len(rows), ROWS):
+            self._send(Loads(rows[start : start + ROWS]))
+        self._loads_changed.clear()
+        self._loads = {group: numbers for group, numbers in self._loads.items() if numbers}
 
     # -- what is heard ------------------------------------------------------------------------------------------------
 
@@ -268,11 +284,6 @@ class Member:
         if recall.number > self._recalled.get(recall.group, 0):
             self._recalled[recall.group] = recall.number
             self._pod.recall(recall.group, recall.hungry, recall.yields)
-
-    def _forget_recalls(self) -> None:
-        for group in self._recalled:
-            self._pod.recall(group, 0, 0)
-        self._recalled.clear()
 
     def _renewed(self, number: int) -> None:
         sent_at = self._sent_at.pop(number, None)
@@ -298,9 +309,9 @@ class Member:
             for group, replica, slots in self._pod.replicas():
                 self._set((group, replica), self._share(replica, slots))
         elif self.standing is Standing.KEEPING:
-            slots = {(group, replica): slots for group, replica, slots in self._pod.replicas()}
+            known = {(group, replica): slots for group, replica, slots in self._pod.replicas()}
             for place, limit in list(self._limits.items()):
-                self._set(place, min(limit, self._share(place[1], slots.get(place, 0))))
+                self._set(place, min(limit, self._share(place[1], known.get(place, 0))))
 
     def _share(self, replica: str, slots: int) -> int:
         part = self._shares.get((replica, slots))
