@@ -60,6 +60,10 @@ class Record:
     duration_s: int = DURATION_S
     transitions: int = 0
     """How many times another one became the holder."""
+    address: str = ""
+    """Where the holder coordinates slots; empty: there is no holder, or it has not said."""
+    routers: tuple[str, ...] = ()
+    """Who may be using slots. It outlives the holder: the next one begins with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +129,18 @@ class _Sent:
 
 
 class Election:
-    """One candidate. `identity` must be of this process alone: one that was started again is another candidate."""
+    """One candidate. `identity` must be of this process alone: one that was started again is another candidate.
 
-    def __init__(self, identity: str) -> None:
+    `address` is where others find this one while it leads, to share out slots; empty: it does not coordinate.
+    """
+
+    def __init__(self, identity: str, address: str = "") -> None:
         self.identity = identity
+        self.address = address
+        self.announced: tuple[str, ...] | None = None
+        """The routers that the leader wants listed; None: it has not said. Forgotten with its term."""
+        self.routers: tuple[str, ...] = ()
+        """Those that the Lease listed when last heard of it."""
         self._seen: _Seen | None = None
         self._certain = False
         """Whether nothing of ours may have changed the Lease since it was seen."""
@@ -157,6 +169,11 @@ class Election:
         return self._seen.record.holder if self._seen and self._seen.record else FREE
 
     @property
+    def leader_address(self) -> str:
+        """Where the holder coordinates, as far as the Lease said when last heard of it."""
+        return self._seen.record.address if self._seen and self._seen.record else ""
+
+    @property
     def transitions(self) -> int:
         """The Lease's own count of changes of its holder, when last heard of it."""
         return self._seen.record.transitions if self._seen and self._seen.record else 0
@@ -169,6 +186,8 @@ class Election:
         write_at = self._write_at()
         if write_at <= now:
             self._due = now + _pause_s(u)
+            if not self.leads(now):
+                self.announced = None
             return self._send(self._claim(), now)
         if self._due <= now:
             self._due = now + _pause_s(u)
@@ -180,6 +199,8 @@ class Election:
         if self._seen is None or self._seen.version != version:
             self._seen = _Seen(record, version, since=now)
         self._certain = True
+        if record is not None:
+            self.routers = record.routers
         if record is None or record.holder != self.identity:
             self._term_ends = -inf
         if not self._seen.held_by_another(self.identity):
@@ -195,6 +216,7 @@ class Election:
             self._due = at  # to be read at once: the unknown holder is timed from when it stood for sure
             return
         self._seen = _Seen(write.record, version, since=at)
+        self.routers = write.record.routers
         self._certain = True
         # A write that changed nothing has no new version. Followers did not see it, so it renews nothing.
         if not self._resigned and version != write.under:
@@ -216,7 +238,8 @@ class Election:
             return Read()
         if self._seen is None or self._seen.record is None or self._seen.record.holder != self.identity:
             return Done()
-        return self._send(replace(self._seen.record, holder=FREE), now)
+        routers = self._seen.record.routers if self.announced is None else self.announced
+        return self._send(replace(self._seen.record, holder=FREE, address="", routers=routers), now)
 
     def _write_at(self) -> float:
         """When a write may be made on what is known; inf if that is not certain."""
@@ -227,8 +250,15 @@ class Election:
     def _claim(self) -> Record:
         """The record that makes us holder, or keeps us so; but first, one for somebody to be holder of."""
         if self._seen is None or self._seen.record is None:
-            return Record(UNKNOWN)
-        return Record(self.identity, transitions=self.transitions + (self.holder != self.identity))
+            return Record(UNKNOWN, routers=self.routers)
+        transitions = self.transitions + (self.holder != self.identity)
+        return Record(self.identity, transitions=transitions, address=self.address, routers=self._listed())
+
+    def _listed(self) -> tuple[str, ...]:
+        """Until it has announced anything: who was listed, and itself, if it coordinates at all."""
+        if self.announced is not None:
+            return self.announced
+        return tuple(sorted({*self.routers, self.identity})) if self.address else self.routers
 
     def _send(self, record: Record, now: float) -> Write:
         write = Write(record, self._seen.version if self._seen else None)

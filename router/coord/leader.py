@@ -17,9 +17,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Final
-from uuid import uuid4
 
 from router.coord.elapsed import elapsed_s
 from router.coord.election import Done, Election, Read, Wait, Write
@@ -34,13 +33,11 @@ RELEASE_CALLS: Final = 4
 log = logging.getLogger("maitre.leader")
 
 
-def identity_of(pod: str) -> str:
-    """A candidate's name, of this process alone: a pod that was started again under its old name is another one."""
-    return f"{pod}_{uuid4()}"
-
-
 class Leader:
-    """One candidate of this process. `changed(leading)` must not raise; `draw` gives numbers in [0, 1)."""
+    """One candidate of this process. `changed(leading)` must not raise; `draw` gives numbers in [0, 1).
+
+    Implements `Office` for the coordinator: the Lease says where the leader coordinates, and who may be using slots.
+    """
 
     def __init__(
         self,
@@ -48,6 +45,7 @@ class Leader:
         identity: str,
         changed: Callable[[bool], None],
         *,
+        address: str = "",
         now: Callable[[], float] = elapsed_s,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         draw: Callable[[], float] = random.random,
@@ -57,7 +55,7 @@ class Leader:
         self._now = now
         self._sleep = sleep
         self._draw = draw
-        self._election = Election(identity)
+        self._election = Election(identity, address)
         self._turn = asyncio.Lock()
         """Held while a step is carried out."""
         self._told = False
@@ -76,6 +74,20 @@ class Leader:
     def leading(self) -> bool:
         """Whether this process leads, now. Right before what only a leader may do, and without an await between."""
         return self._election.leads(self._now())
+
+    @property
+    def address(self) -> str:
+        """Where the one who leads coordinates, as far as is known; empty: not known."""
+        return self._election.leader_address
+
+    @property
+    def recorded(self) -> Collection[str]:
+        """The routers that the Lease lists, as far as is known."""
+        return self._election.routers
+
+    def announce(self, routers: Collection[str]) -> None:
+        """Have the Lease list these from the next renewal on; forgotten when this process leads no more."""
+        self._election.announced = tuple(sorted(routers))
 
     @property
     def transitions(self) -> int:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from lightkube import ApiError, AsyncClient
 from lightkube.models.coordination_v1 import LeaseSpec
@@ -20,6 +20,12 @@ from lightkube.resources.coordination_v1 import Lease
 from router.coord.election import FREE, Record, Version
 from router.errors import MaitreError
 from router.kube.client import CALL_FAILED, explain
+
+ADDRESS: Final = "maitre.dev/coordinator"
+"""Annotation: where the holder coordinates slots, host:port."""
+
+ROUTERS: Final = "maitre.dev/routers"
+"""Annotation: who may be using slots, names with a blank between."""
 
 
 class LeaseChanged(MaitreError):
@@ -79,7 +85,7 @@ class ClusterLease:
         return Sighting(_record(self._last), _version(self._last))
 
     async def write(self, record: Record, under: Version | None) -> Version:
-        lease = Lease(metadata=self._metadata(under), spec=self._spec(record))
+        lease = Lease(metadata=self._metadata(record, under), spec=self._spec(record))
         try:
             if under is None:
                 self._last = await self._client.create(lease)
@@ -91,10 +97,10 @@ class ClusterLease:
             raise _unreachable(error) from error
         return _version(self._last)
 
-    def _metadata(self, under: Version | None) -> ObjectMeta:
+    def _metadata(self, record: Record, under: Version | None) -> ObjectMeta:
         """With the uid: the API server would make a Lease anew that is not there, whatever revision is named."""
         if under is None:
-            return ObjectMeta(name=self._name, namespace=self._namespace)
+            return ObjectMeta(name=self._name, namespace=self._namespace, annotations=_annotations({}, record))
         last = self._last.metadata or ObjectMeta()
         return ObjectMeta(
             name=self._name,
@@ -102,7 +108,7 @@ class ClusterLease:
             uid=under.uid,
             resourceVersion=under.revision,
             labels=last.labels,
-            annotations=last.annotations,
+            annotations=_annotations(last.annotations or {}, record),
             ownerReferences=last.ownerReferences,
             finalizers=last.finalizers,
         )
@@ -120,8 +126,19 @@ class ClusterLease:
 
 
 def _record(lease: Lease) -> Record:
-    spec = lease.spec or LeaseSpec()
-    return Record(spec.holderIdentity or FREE, spec.leaseDurationSeconds or 0, spec.leaseTransitions or 0)
+    spec, notes = lease.spec or LeaseSpec(), (lease.metadata or ObjectMeta()).annotations or {}
+    return Record(
+        spec.holderIdentity or FREE,
+        spec.leaseDurationSeconds or 0,
+        spec.leaseTransitions or 0,
+        notes.get(ADDRESS, ""),
+        tuple(notes.get(ROUTERS, "").split()),
+    )
+
+
+def _annotations(others: dict[str, str], record: Record) -> dict[str, str]:
+    """What others wrote, and what the record says."""
+    return others | {ADDRESS: record.address, ROUTERS: " ".join(record.routers)}
 
 
 def _version(lease: Lease) -> Version:

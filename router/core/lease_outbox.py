@@ -27,6 +27,11 @@ class LeaseOutbox:
         self._leases: dict[tuple[str, Place], Lease] = {}
         self._recalls: dict[tuple[str, Group], Recall] = {}
 
+    @property
+    def number(self) -> int:
+        """The greatest that was given."""
+        return self._number
+
     def beyond(self, number: int) -> None:
         """What is said from now on has greater numbers than this."""
         self._number = max(self._number, number)

@@ -195,6 +195,11 @@ class LeaseTable:
         known = self._groups.get(group)
         return known.totals() if known else Demand(group, 0, 0)
 
+    @property
+    def number(self) -> int:
+        """Everything that was said so far has this number or a smaller one."""
+        return self._outbox.number
+
     def unconfirmed(self, holder: str) -> Sequence[Lease]:
         """Leases that it has not answered, to be sent again."""
         return self._outbox.unanswered(holder)

@@ -17,7 +17,8 @@ from typing import Any, Final
 
 from lightkube.types import PatchType
 
-from router.coord.leader import Leader, identity_of
+from router.coord.identity import identity_of
+from router.coord.leader import Leader
 from router.coord.lease import ClusterLease
 from router.coord.witnessed import WitnessedLease
 from router.discovery.leftovers import Leftovers

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from router.coord.election import FREE, Record
-from router.coord.leader import Leader, identity_of
+from router.coord.identity import identity_of
+from router.coord.leader import Leader
 from tests.fakes.clock import FakeClock
 from tests.fakes.lease import FakeLease, LeaseStore, fail, hang, straight
 

@@ -13,7 +13,8 @@ from time import monotonic
 from lightkube import KubeConfig
 
 from router.coord.election import Record, Version
-from router.coord.leader import Leader, identity_of
+from router.coord.identity import identity_of
+from router.coord.leader import Leader
 from router.coord.lease import ClusterLease
 from router.kube.client import connect
 
