@@ -3,6 +3,7 @@
 from itertools import count
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -324,14 +325,15 @@ class Seat:
 class RandomSchedules(RuleBasedStateMachine):
     """The model serves by the rule itself: while somebody waits and a slot is free, the first in time gets it.
 
-    It is the lessor, too, in half of the runs. Then what is recalled goes back as soon as it is idle, or comes back.
+    Where slots are leased it is the lessor, too. Then what is recalled goes back as soon as it is idle, or comes back.
     """
 
-    @initialize(slots=st.integers(1, 3), expecting=st.booleans(), leased=st.booleans())
-    def begin(self, slots, expecting, leased):
+    leased = False
+
+    @initialize(slots=st.integers(1, 3), expecting=st.booleans())
+    def begin(self, slots, expecting):
         self.now = 0.0
         self.limits = Limits(slots=slots, queue_wait_s=1.0, queue_length=3, cold_start_s=4.0)
-        self.leased = leased
         self.hungry = self.yields = 0
         self.starved = False  # told since somebody began to wait for a slot of a replica
         self.bounds = dict.fromkeys("xyz", 0)  # before this step
@@ -454,8 +456,12 @@ class RandomSchedules(RuleBasedStateMachine):
 
     # what may happen
 
-    @rule(client=st.sampled_from("stu"))
-    def offer(self, client):
+    @rule(clients=st.text("stu", min_size=1, max_size=4))
+    def offer(self, clients):
+        for client in clients:
+            self._offer(client)
+
+    def _offer(self, client):
         waiter = Waiter(next(self.numbers), client)
         self.offers += 1
         refused_at = self.refused_at.pop(client, None)
@@ -669,4 +675,10 @@ class RandomSchedules(RuleBasedStateMachine):
         assert not (self.waiting and self._room())
 
 
+class RandomLeases(RandomSchedules):
+    leased = True
+
+
 TestRandomSchedules = RandomSchedules.TestCase
+TestRandomLeases = RandomLeases.TestCase
+TestRandomLeases.settings = settings(max_examples=300)  # more rules, more to find
