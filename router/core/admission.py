@@ -18,7 +18,7 @@ Pure; called by `router.proxy` and, for replicas and leases, by `router.serving`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
@@ -244,9 +244,9 @@ class Admission(Generic[W, U]):
         self._recalled = hungry > 0 or yields > 0
         self._hand_back_idle()
 
-    def held_by_replica(self) -> Iterator[tuple[str, int]]:
-        """The replicas of which slots are held, retired ones too: (id, held)."""
-        return ((replica.id, replica.held) for replica in self._slots if replica.held)
+    def held_by_replica(self) -> dict[str, int]:
+        """How many slots are held of each replica of which any are, retired ones too."""
+        return {replica.id: replica.held for replica in self._slots if replica.held}
 
     # -- numbers ----------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """The slots of one version's replicas: who holds which, and which is taken next.
 
-A slot is a token, made when its replica is added and never copied: a replica cannot hold more requests than it has
-slots, because there is nothing else to take. Whoever takes a slot is its holder; only it can give it back, once.
+A slot is a token, made when its replica is added or more of it may be held, and never copied: no replica can hold more
+requests than that, because there is nothing else to take. Whoever takes a slot is its holder; only it can give it back,
+once.
 
 How many slots of a replica may be held here is its limit: all of them, the capacity, or what this process was leased
 (`router.core.leases`). Slots held above a limit that fell vanish as they come back.

@@ -3,6 +3,7 @@
 from itertools import count
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -310,10 +311,11 @@ class Waiter:
 
 
 class Seat:
-    """A replica as the machine below sees it."""
+    """A replica as the machine below sees it. `lease`: its limit, or None where it has all slots."""
 
-    def __init__(self, replica):
+    def __init__(self, replica, lease):
         self.replica = replica
+        self.lease = lease
         self.held = 0
         self.available = True
         self.retired = False
@@ -321,13 +323,25 @@ class Seat:
 
 
 class RandomSchedules(RuleBasedStateMachine):
-    """The model serves by the rule itself: while somebody waits and a slot is free, the first in time gets it."""
+    """The model serves by the rule itself: while somebody waits and a slot is free, the first in time gets it.
+
+    Where slots are leased it is the lessor, too. Then what is recalled goes back as soon as it is idle, or comes back.
+    """
+
+    leased = False
 
     @initialize(slots=st.integers(1, 3), expecting=st.booleans())
     def begin(self, slots, expecting):
         self.now = 0.0
         self.limits = Limits(slots=slots, queue_wait_s=1.0, queue_length=3, cold_start_s=4.0)
-        self.version = Admission(self.limits)
+        self.hungry = self.yields = 0
+        self.starved = False  # told since somebody began to wait for a slot of a replica
+        self.bounds = dict.fromkeys("xyz", 0)  # before this step
+        self.lent = set()  # in this step
+        self.fell = {}  # as told in this step
+        self.woken = 0
+        self.expected_woken = 0
+        self.version = Admission(self.limits, lessor=self, woken=self._wake)
         self.version.expecting = expecting
         self.seats = {}
         self.waiting = []  # (waiter, deadline)
@@ -337,6 +351,18 @@ class RandomSchedules(RuleBasedStateMachine):
         self.arrivals = 0
         self.refused_at = {}
 
+    # what the version tells its lessor
+
+    def starving(self):
+        self.starved = True
+
+    def lowered(self, replica):
+        self.fell[replica.id] = replica.bound
+
+    def _wake(self, version):
+        assert version is self.version
+        self.woken += 1
+
     # what the model says
 
     def _available(self):
@@ -345,8 +371,25 @@ class RandomSchedules(RuleBasedStateMachine):
     def _seat(self, slot):
         return next(seat for seat in self.seats.values() if seat.replica is slot.replica)
 
-    def _room(self):
-        return sum(max(0, self.limits.slots - seat.held) for seat in self._available())
+    def _limit(self, seat):
+        if seat.retired:
+            return 0
+        return self.limits.slots if seat.lease is None else seat.lease
+
+    def _room(self, *seats):
+        """Free slots, of all seats that are available, or of these."""
+        return sum(max(0, self._limit(seat) - seat.held) for seat in seats or self._available())
+
+    def _handed_back(self, slots):
+        """Exactly so many slots have left since the model last looked."""
+        gone = {seat: self._limit(seat) - seat.replica.limit for seat in self.seats.values()}
+        assert min(gone.values(), default=0) >= 0
+        assert sum(gone.values()) == slots
+        for seat, lost in gone.items():
+            if lost:
+                seat.lease = seat.replica.limit
+        self.hungry = max(0, self.hungry - slots)
+        self.yields = max(0, self.yields - slots)
 
     def _obey(self, grants):
         """Checks grants against the rule, and takes them over."""
@@ -363,13 +406,14 @@ class RandomSchedules(RuleBasedStateMachine):
             else:
                 waiter.ends.append("granted")
                 self._hold(waiter, slot)
+        self._handed_back(min(self._room(), max(self.hungry, self.yields)))
 
     def _hold(self, waiter, slot):
         seat = self._seat(slot)
         assert slot.holder is waiter
         assert seat.available
         seat.held += 1
-        assert seat.held <= self.limits.slots
+        assert seat.held <= self._limit(seat)
         self.holding[waiter] = slot
 
     def _lapse(self, waiter):
@@ -396,21 +440,33 @@ class RandomSchedules(RuleBasedStateMachine):
     def _release(self, waiter):
         slot = self.holding.pop(waiter)
         seat = self._seat(slot)
+        of_use = seat.available and seat.held <= self._limit(seat)
+        recalled = of_use and (self.yields > 0 or (self.hungry > 0 and not self.waiting))
         grants = self.version.release(slot, waiter, self.now)
         assert all(granted is slot for _, granted in grants if granted is not None)
         seat.held -= 1
-        self._obey(grants)
+        if recalled:
+            assert grants == ()
+            assert seat.replica.limit == self._limit(seat) - 1
+            self._handed_back(1)
+        else:
+            self._obey(grants)
         if seat.retired and not seat.held:
             del self.seats[seat.replica.id]
 
     # what may happen
 
-    @rule(client=st.sampled_from("stu"))
-    def offer(self, client):
+    @rule(clients=st.text("stu", min_size=1, max_size=4))
+    def offer(self, clients):
+        for client in clients:
+            self._offer(client)
+
+    def _offer(self, client):
         waiter = Waiter(next(self.numbers), client)
         self.offers += 1
         refused_at = self.refused_at.pop(client, None)
         self.arrivals += refused_at is None or self.now - refused_at > RETRY_MEMORY_S
+        self.expected_woken += not self.version.awake
         room = self._room()
         slot = self.version.acquire(waiter, client, self.now)
         assert (slot is not None) == (room > 0)
@@ -430,7 +486,7 @@ class RandomSchedules(RuleBasedStateMachine):
         """Its replica failed: another one's slot, or, where that one is ejected, first in the queue."""
         waiter = data.draw(st.sampled_from(list(self.holding)))
         seat = self._seat(self.holding[waiter])
-        room = self._room() - (max(0, self.limits.slots - seat.held) if seat.available else 0)
+        room = self._room() - (self._room(seat) if seat.available else 0)
         other = self.version.acquire_elsewhere(waiter, seat.replica)
         assert (other is not None) == (room > 0)
         if other is not None:
@@ -461,16 +517,18 @@ class RandomSchedules(RuleBasedStateMachine):
                 self.waiting.remove((waiter, deadline))
                 self._lapse(waiter)
 
-    @rule(id=st.sampled_from("xyz"))
-    def add_replica(self, id):
+    @rule(id=st.sampled_from("xyz"), limit=st.integers(0, 3))
+    def add_replica(self, id, limit):
         seat = self.seats.get(id)
         if seat is not None and seat.available:
             return
-        grants = self.version.add_replica(id, id, self.now)
+        lease = limit if self.leased else None
+        grants = self.version.add_replica(id, id, self.now, lease)
         if seat is None:
-            seat = self.seats[id] = Seat(self.version.replica(id))
+            seat = self.seats[id] = Seat(self.version.replica(id), lease)
         assert self.version.replica(id) is seat.replica
-        seat.available, seat.retired = True, False
+        seat.available, seat.retired, seat.lease = True, False, lease
+        self.lent.add(id)
         self._obey(grants)
 
     @rule(id=st.sampled_from("xyz"))
@@ -519,7 +577,31 @@ class RandomSchedules(RuleBasedStateMachine):
     @rule(slots=st.integers(1, 3), queue_length=st.integers(0, 3), queue_wait_s=st.sampled_from([0.0, 0.5, 1.0]))
     def apply(self, slots, queue_length, queue_wait_s):
         self.limits = Limits(slots=slots, queue_length=queue_length, queue_wait_s=queue_wait_s, cold_start_s=4.0)
+        self.lent.update(() if self.leased else "xyz")
         self._obey(self.version.apply(self.limits, self.now))
+
+    @precondition(lambda self: self.leased)
+    @rule(id=st.sampled_from("xyz"), limit=st.integers(0, 4))
+    def lend(self, id, limit):
+        grants = self.version.lend(id, limit, self.now)
+        seat = self.seats.get(id)
+        if seat is None or seat.retired:
+            assert grants == ()
+            return
+        seat.lease = limit
+        self.lent.add(id)
+        self._obey(grants)
+
+    @precondition(lambda self: self.leased)
+    @rule(hungry=st.integers(0, 4), yields=st.integers(0, 2))
+    def recall(self, hungry, yields):
+        self.version.recall(hungry, yields)
+        self.hungry, self.yields = hungry, yields
+        self._handed_back(min(self._room(), max(hungry, yields)))
+
+    @rule()
+    def fall_asleep(self):
+        self.version.awake = False
 
     @rule(expecting=st.booleans())
     def expect(self, expecting):
@@ -532,12 +614,37 @@ class RandomSchedules(RuleBasedStateMachine):
         assert not (self.waiting and self._room())
 
     @invariant()
+    def nothing_is_idle_while_others_want_it(self):
+        assert not ((self.hungry or self.yields) and self._room())
+
+    @invariant()
+    def whoever_starves_is_heard(self):
+        if self.waiting and self._available():
+            assert self.starved
+        else:
+            self.starved = False
+
+    @invariant()
+    def bounds_rise_by_what_is_lent_alone_and_each_fall_is_heard(self):
+        for id, before in self.bounds.items():
+            seat, bound = self.seats.get(id), self.version.bound(id)
+            assert bound == (max(seat.held, self._limit(seat)) if seat else 0)
+            assert bound <= before or id in self.lent
+            assert bound >= before or id in self.fell
+            assert self.fell.get(id, bound) == bound
+            self.bounds[id] = bound
+        self.lent.clear()
+        self.fell.clear()
+
+    @invariant()
     def numbers_are_right(self):
         version, available = self.version, self._available()
         assert version.in_flight == len(self.holding) == sum(seat.held for seat in self.seats.values())
         assert version.queued == len(self.waiting)
         assert version.total == len(available)
         assert version.busy == sum(seat.held > 0 for seat in available)
+        assert version.held_by_replica() == {id: seat.held for id, seat in self.seats.items() if seat.held}
+        assert self.woken == self.expected_woken
         demand, room = len(self.holding) + len(self.waiting), len(available) * self.limits.slots
         assert utilization(version) == demand / max(1, room)
 
@@ -565,7 +672,13 @@ class RandomSchedules(RuleBasedStateMachine):
             self._release(next(iter(self.holding)))
         assert self.version.in_flight == 0
         assert self.version.busy == 0
-        assert not (self.waiting and self._available())
+        assert not (self.waiting and self._room())
+
+
+class RandomLeases(RandomSchedules):
+    leased = True
 
 
 TestRandomSchedules = RandomSchedules.TestCase
+TestRandomLeases = RandomLeases.TestCase
+TestRandomLeases.settings = settings(max_examples=300)  # more rules, more to find

@@ -198,6 +198,106 @@ def test_the_same_capacity_changes_nothing():
     assert slots.take("b") is None
 
 
+def leased(lowered=None, capacity=4, **limits):
+    slots = SlotTable(capacity, lowered)
+    for id, limit in limits.items():
+        slots.add(id, f"to {id}", limit)
+    return slots
+
+
+def test_of_a_leased_replica_its_limit_is_given_out_and_no_more():
+    slots = leased(x=1, y=3)
+    assert ids_taken(slots, 4) == "xyyy"
+    assert slots.take("e") is None
+    assert repr(slots.get("y")) == "<Replica y 3/3 ready>"
+
+
+def test_a_replica_of_which_nothing_is_leased_is_there_and_idle():
+    slots = leased(x=0, y=1)
+    assert (slots.total, slots.busy) == (2, 0)
+    assert ids_taken(slots, 1) == "y"
+    assert slots.take("b") is None
+    assert (slots.total, slots.busy) == (2, 1)
+    slots.eject(slots.get("x"))
+    assert (slots.total, slots.busy) == (1, 1)
+    slots.readmit(slots.get("x"))
+    slots.retire("x")
+    assert (slots.total, slots.busy) == (1, 1)
+
+
+def test_a_limit_may_be_more_than_the_capacity_and_does_not_follow_it():
+    slots = leased(capacity=1, x=2, y=None)
+    slots.resize(3)
+    assert [replica.limit for replica in slots] == [2, 3]
+    slots.limit(slots.get("y"), 1)
+    slots.resize(2)
+    assert [replica.limit for replica in slots] == [2, 1]
+
+
+def test_a_raised_limit_counts_at_once():
+    slots = leased(x=0)
+    x = slots.get("x")
+    slots.limit(x, 2)
+    assert ids_taken(slots, 2) == "xx"
+    slots.limit(x, 5)
+    assert ids_taken(slots, 3) == "xxx"
+    assert slots.take("f") is None
+
+
+def test_slots_held_above_a_lowered_limit_vanish_as_they_come_back():
+    slots = leased(x=3)
+    x, held = slots.get("x"), [take(slots, n) for n in range(3)]
+    slots.limit(x, 0)
+    for n in range(3):
+        assert x.bound == 3 - n
+        assert not slots.can_pass_on(held[n], n)
+        slots.give_back(held[n], n)
+        assert slots.take("a") is None
+    assert (x.bound, slots.total, slots.busy) == (0, 1, 0)
+
+
+def test_another_limit_does_not_change_whose_turn_it_is():
+    slots = leased(x=2, y=2, z=2)
+    slots.give_back(take(slots, "a"), "a")
+    for id in "yx":
+        slots.limit(slots.get(id), 3)
+    assert ids_taken(slots, 3) == "yzx"
+
+
+def test_a_replica_that_has_slots_to_give_again_is_the_last_of_its_level():
+    slots = leased(x=0, y=2)
+    slots.limit(slots.get("x"), 1)
+    assert ids_taken(slots, 2) == "yx"
+
+
+def test_whoever_leases_hears_of_each_bound_that_falls():
+    heard = []
+    slots = leased(lambda replica: heard.append((replica.id, replica.bound)), x=3)
+    x, held = slots.get("x"), [take(slots, n) for n in range(2)]
+    slots.limit(x, 4)
+    assert heard == []
+    slots.limit(x, 1)
+    assert heard == [("x", 2)]  # two are held
+    slots.give_back(held[0], 0)
+    assert heard == [("x", 2), ("x", 1)]
+    slots.limit(x, 2)
+    slots.retire("x")
+    slots.give_back(held[1], 1)
+    assert heard == [("x", 2), ("x", 1), ("x", 1), ("x", 0)]
+
+
+def test_a_retired_replica_comes_back_with_the_limit_that_it_is_added_with():
+    slots = leased(x=3)
+    held = [take(slots, n) for n in range(2)]
+    slots.retire("x")
+    x = slots.add("x", "again", 1)
+    assert (x.limit, x.bound, slots.has_free) == (1, 2, False)
+    for n in range(2):
+        slots.give_back(held[n], n)
+    assert ids_taken(slots, 1) == "x"
+    assert slots.take("a") is None
+
+
 def test_a_slot_of_a_replica_that_is_not_available_is_not_passed_on():
     slots = table("x", "y")
     slot = take(slots, "a")
@@ -220,21 +320,24 @@ def test_numbers_are_printed():
 
 
 class Model:
-    """One replica as the machine below sees it."""
+    """One replica as the machine below sees it. `lease`: its own limit, or None."""
 
     def __init__(self, replica):
         self.replica = replica
         self.held = 0
         self.available = True
         self.retired = False
+        self.lease = None
+        self.heard = 0  # its bound, as told
 
 
 class RandomOperations(RuleBasedStateMachine):
-    """`turns` is the naive order: the available replicas, the one whose level changed last at the end."""
+    """`turns` is the naive order: the available replicas, at the end the one whose level changed last, or that had no
+    slot to give and has one again."""
 
     @initialize(capacity=st.integers(1, 4))
     def begin(self, capacity):
-        self.slots = SlotTable(capacity)
+        self.slots = SlotTable(capacity, self._hear)
         self.capacity = capacity
         self.models = {}
         self.turns = []
@@ -250,12 +353,29 @@ class RandomOperations(RuleBasedStateMachine):
         if model.available:
             self.turns.append(model)
 
+    def _hear(self, replica):
+        model = next(model for model in self.models.values() if model.replica is replica)
+        assert replica.bound < model.heard
+        model.heard = replica.bound
+
+    def _limit(self, model):
+        if model.retired:
+            return 0
+        return self.capacity if model.lease is None else model.lease
+
+    def _has_room(self, model):
+        return model.available and model.held < self._limit(model)
+
+    def _raised(self, model):
+        """After what may raise a limit: the bound may be more than was heard."""
+        model.heard = max(model.heard, self._limit(model))
+
     def _model(self, slot):
         return next(model for model in self.models.values() if model.replica is slot.replica)
 
     @rule()
     def take(self):
-        room = [model for model in self.turns if model.held < self.capacity]
+        room = [model for model in self.turns if self._has_room(model)]
         holder = object()
         slot = self.slots.take(holder)
         if not room:
@@ -266,7 +386,7 @@ class RandomOperations(RuleBasedStateMachine):
         assert slot.replica is expected.replica
         assert all(slot is not other for _, other in self.holders)
         expected.held += 1
-        assert slot.replica.held == expected.held <= self.capacity
+        assert slot.replica.held == expected.held <= self._limit(expected)
         self._end_of_turn(expected)
         self.holders.append((holder, slot))
 
@@ -300,18 +420,19 @@ class RandomOperations(RuleBasedStateMachine):
             with pytest.raises(SlotMisuse):
                 self.slots.hand_over(slot, who, object()) if hand_over else self.slots.give_back(slot, who)
 
-    @rule(id=st.sampled_from("abcd"))
-    def add(self, id):
+    @rule(id=st.sampled_from("abcd"), lease=st.none() | st.integers(0, 5))
+    def add(self, id, lease):
         model = self.models.get(id)
         if model is not None and model.available:
             with pytest.raises(ValueError, match="there already"):
-                self.slots.add(id, id)
+                self.slots.add(id, id, lease)
             return
-        replica = self.slots.add(id, id)
+        replica = self.slots.add(id, id, lease)
         if model is None:
             model = self.models[id] = Model(replica)
         assert replica is model.replica
-        model.available, model.retired = True, False
+        model.available, model.retired, model.lease = True, False, lease
+        self._raised(model)
         self._end_of_turn(model)
 
     @rule(id=st.sampled_from("abcd"), tell=st.booleans())
@@ -353,8 +474,27 @@ class RandomOperations(RuleBasedStateMachine):
 
     @rule(capacity=st.integers(1, 4))
     def resize(self, capacity):
+        full = [model for model in self.models.values() if not self._has_room(model)]
         self.slots.resize(capacity)
         self.capacity = capacity
+        self._have_room_again(full)
+
+    @precondition(lambda self: any(not model.retired for model in self.models.values()))
+    @rule(data=st.data(), limit=st.integers(0, 5))
+    def limit(self, data, limit):
+        ids = sorted(id for id, model in self.models.items() if not model.retired)
+        model = self.models[data.draw(st.sampled_from(ids))]
+        full = [] if self._has_room(model) else [model]
+        self.slots.limit(model.replica, limit)
+        model.lease = limit
+        self._have_room_again(full)
+
+    def _have_room_again(self, full):
+        for model in self.models.values():
+            self._raised(model)
+        for model in full:
+            if self._has_room(model):
+                self._end_of_turn(model)
 
     @invariant()
     def totals_are_right(self):
@@ -362,21 +502,26 @@ class RandomOperations(RuleBasedStateMachine):
         assert self.slots.total == len(available) == len(self.turns)
         assert self.slots.busy == sum(model.held > 0 for model in available)
         assert self.slots.held == sum(model.held for model in self.models.values()) == len(self.holders)
-        assert self.slots.has_free == any(model.held < self.capacity for model in available)
+        assert self.slots.has_free == any(self._has_room(model) for model in available)
         assert self.slots.capacity == self.capacity
         assert {replica.id: replica for replica in self.slots} == {id: m.replica for id, m in self.models.items()}
         assert all(self.slots.get(id) is (self.models[id].replica if id in self.models else None) for id in "abcd")
         assert self.left == self.expected_left  # each retirement ends once
 
     @invariant()
-    def held_and_free_slots_make_the_capacity_and_are_all_different(self):
+    def each_fall_of_a_bound_was_heard(self):
+        for model in self.models.values():
+            assert model.heard == model.replica.bound == max(model.held, self._limit(model))
+
+    @invariant()
+    def held_and_free_slots_make_the_limit_and_are_all_different(self):
         tokens = [slot for _, slot in self.holders]
         for model in self.models.values():
             replica = model.replica
             assert (replica.held, replica.available, replica.retired) == (model.held, model.available, model.retired)
-            limit = 0 if model.retired else self.capacity
+            limit = self._limit(model)
             assert replica.limit == limit
-            assert len(replica.free) == max(0, limit - model.held)  # 0: more held than a smaller capacity has
+            assert len(replica.free) == max(0, limit - model.held)  # 0: more held than a lower limit has
             assert all(slot.replica is replica and slot.holder is None for slot in replica.free)
             tokens += replica.free
         assert len(set(tokens)) == len(tokens)
