@@ -101,3 +101,7 @@ class WorkerFailed(MaitreError):
 
 class CertificateRefused(MaitreError):
     """A certificate, key or authority cannot be used; the message names the file and what is wrong with it."""
+
+
+class CoordinationKeyRefused(MaitreError):
+    """The key that routers share to share out slots cannot be used; the message names the file, never its content."""

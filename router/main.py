@@ -116,6 +116,8 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
         autoscaler = AutoscalerLoop(recorder, now, asyncio.sleep)
         crew = Crew(loop, now, autoscaler.trigger)
         last.callback(crew.close)
+        if cluster is not None:
+            cluster.coordinate(crew)
         default_namespace = settings.default_namespace or ("default" if cluster is None else cluster.namespace)
         loads = RouterLoads(lambda: workforce.size, settings.workers)
         terms = WorkerTerms(settings, default_namespace, now, crew, warden, certificates, served, loads)
@@ -166,6 +168,8 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
             if cluster is not None:
                 await cluster.release()
             await workforce.drain(settings.drain_seconds, hurry)
+            if cluster is not None:
+                cluster.goodbye()
             for task in background:
                 task.cancel()
             await fleet.close(0.0)

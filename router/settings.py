@@ -47,6 +47,20 @@ class KubernetesSettings:
     """The name of this router among its like, and in the Events that it writes."""
     own_namespace: str | None = None
     """Where this router runs, and the Lease is; None: the one that its credentials name."""
+    coordination: CoordinationSettings | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinationSettings:
+    """How routers share out slots; without it each uses all of them."""
+
+    key_file: Path
+    """A key that all routers have, of 32 random bytes or more."""
+    host: str = "127.0.0.1"
+    port: int = 8082
+    """0 picks a free one."""
+    advertise: str | None = None
+    """HOST:PORT at which the others reach this router; None: host and port."""
 
 
 @dataclass(frozen=True, slots=True)

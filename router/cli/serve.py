@@ -14,10 +14,11 @@ from typing import Annotated
 import typer
 
 from router.core.limits import ClientLimits
-from router.settings import KubernetesSettings, Settings, TlsSettings, default_state_dir
+from router.settings import CoordinationSettings, KubernetesSettings, Settings, TlsSettings, default_state_dir
 
 LIMITS = ClientLimits()
 """What holds where no option says otherwise."""
+COORDINATION = CoordinationSettings(Path())
 MOST_WORKERS = 1024
 
 
@@ -71,6 +72,25 @@ Workers = Annotated[
     typer.Option(
         help="Processes that take requests: a number, or auto for as many as are needed, up to the cores.",
         envvar="MAITRE_WORKERS",
+    ),
+]
+CoordinationKeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="A key that all routers of the cluster share, to share out slots; without it each uses all of them.",
+        envvar="MAITRE_COORDINATION_KEY_FILE",
+    ),
+]
+CoordinationHost = Annotated[
+    str, typer.Option(help="Address of the coordination port.", envvar="MAITRE_COORDINATION_HOST")
+]
+CoordinationPort = Annotated[
+    int, typer.Option(min=0, max=65535, help="0 picks a free one.", envvar="MAITRE_COORDINATION_PORT")
+]
+CoordinationAdvertise = Annotated[
+    str | None,
+    typer.Option(
+        help="HOST:PORT at which other routers reach it, if it is another.", envvar="MAITRE_COORDINATION_ADVERTISE"
     ),
 ]
 TlsCert = Annotated[
@@ -146,6 +166,10 @@ def serve(
     admin_host: AdminHost = "127.0.0.1",
     admin_port: AdminPort = 8081,
     workers: Workers = "auto",
+    coordination_key_file: CoordinationKeyFile = None,
+    coordination_host: CoordinationHost = COORDINATION.host,
+    coordination_port: CoordinationPort = COORDINATION.port,
+    coordination_advertise: CoordinationAdvertise = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     tls_client_ca: TlsClientCa = None,
@@ -173,9 +197,16 @@ def serve(
         raise typer.BadParameter("--namespace goes with --kubernetes")
     if admin_tls and tls_cert is None:
         raise typer.BadParameter("--admin-tls needs --tls-cert and --tls-key")
+    if coordination_key_file is not None and not kubernetes:
+        raise typer.BadParameter("--coordination-key-file goes with --kubernetes")
+    coordination = None
+    if coordination_key_file is not None:
+        coordination = CoordinationSettings(
+            coordination_key_file, coordination_host, coordination_port, coordination_advertise
+        )
     settings = Settings(
         config=config,
-        kubernetes=_kubernetes(namespace, pod_name, pod_namespace) if kubernetes else None,
+        kubernetes=_kubernetes(namespace, pod_name, pod_namespace, coordination) if kubernetes else None,
         default_namespace=default_namespace,
         host=host,
         port=port,
@@ -237,11 +268,17 @@ def _workers(text: str) -> int | None:
     return int(text)
 
 
-def _kubernetes(namespaces: list[str] | None, pod_name: str | None, pod_namespace: str | None) -> KubernetesSettings:
+def _kubernetes(
+    namespaces: list[str] | None,
+    pod_name: str | None,
+    pod_namespace: str | None,
+    coordination: CoordinationSettings | None,
+) -> KubernetesSettings:
     return KubernetesSettings(
         namespaces=tuple(dict.fromkeys(namespaces or ())),
         pod=pod_name or socket.gethostname(),
         own_namespace=pod_namespace,
+        coordination=coordination,
     )
 
 

@@ -124,6 +124,15 @@ class Coordinator:
     def __repr__(self) -> str:
         return f"<Coordinator {self.name} {self._roll!r} {self._table!r}>"
 
+    @property
+    def routers(self) -> Collection[str]:
+        """All that may be using slots; of use only while this router leads."""
+        return self._roll.routers
+
+    def away_for(self, name: str, now: float) -> float:
+        """Seconds since this router was cut off; 0 when it is here, or not known."""
+        return self._roll.away_for(name, now) if name in self._roll else 0.0
+
     # -- leading ------------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:

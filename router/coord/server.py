@@ -7,6 +7,7 @@ have not proven anything yet are few and short-lived, so that strangers cannot f
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Callable
 from typing import Final
 
@@ -46,6 +47,10 @@ class CoordinationServer:
         self._server = await self._loop.create_server(self._accept, host, port)
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound
+
+    async def start_on(self, bound: socket.socket) -> None:
+        """The same, on a socket that is bound."""
+        self._server = await self._loop.create_server(self._accept, sock=bound)
 
     async def close(self) -> None:
         if self._server is not None:

@@ -80,6 +80,8 @@ class Allotment:
         """Endpoint and version."""
         self.metrics = version_tally()
         self.mirror_metrics = mirror_tally()
+        self.longest_s = 0.0
+        """How long a request may hold a slot: `scoringTimeoutMs`, in seconds. What is upgraded may hold it longer."""
         self._slots = slots
         self._crew = crew
         self._placed: dict[str, Place] = {}
@@ -175,6 +177,11 @@ class Allotment:
         """How busy another router is with it, for whoever scales it."""
         self._others[router] = load
 
+    def queued_elsewhere(self, router: str) -> int:
+        """Requests that wait in another router, or come again."""
+        load = self._others.get(router)
+        return 0 if load is None else load.queued + load.retrying
+
     def other_left(self, router: str) -> None:
         """It is known to have ended. Until then its last word counts."""
         load = self._others.pop(router, None)
@@ -191,10 +198,13 @@ class Allotment:
         """Of when the numbers are, at the latest."""
         return self._crew.heard_at(now)
 
-    @property
-    def placed(self) -> int:
-        """Ready replicas, the ejected ones included."""
-        return len(self._placed)
+    def has(self, replica: str) -> bool:
+        """Whether it is ready; it may be ejected."""
+        return replica in self._placed
+
+    def replicas(self) -> Iterator[tuple[Group, str, int]]:
+        """Each ready replica, and its slots."""
+        return ((self.group, replica, self._slots) for replica in self._placed)
 
     @property
     def total(self) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import socket
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -34,6 +35,9 @@ from router.kube.reflector import Reflector
 from router.kube.resources import ScoringEndpoints
 from router.kube.writes import Writes
 from router.model.spec import EndpointKey
+from router.proxy.listener import bind
+from router.serving.coordination import Coordination, read_key
+from router.serving.crew import Crew
 from router.serving.deployment import ClusterPremises, DeploymentReplicas
 from router.serving.fleet import Fleet
 from router.serving.notices import Notices
@@ -41,7 +45,7 @@ from router.serving.reporter import StatusReporter
 from router.serving.tenure import Tenure, Work
 from router.serving.views import Views
 from router.serving.workload import WorkloadOwner
-from router.settings import KubernetesSettings
+from router.settings import CoordinationSettings, KubernetesSettings
 from router.store.configuration import Configuration
 from router.store.key_maker import KeyMaker
 from router.store.resources import ResourceStore
@@ -79,7 +83,13 @@ class Cluster:
         identity = identity_of(settings.pod)
         lease = ClusterLease(self._client, self.namespace, LEASE)
         self._leases = f"leases in namespace {self.namespace}"
-        self.leader = Leader(WitnessedLease(lease, self.contact, self._leases), identity, self._lead)
+        self._identity = identity
+        self._bound = None if settings.coordination is None or dry_run else _bind(settings.coordination)
+        address = "" if self._bound is None else _address(settings.coordination, self._bound)
+        self.leader = Leader(WitnessedLease(lease, self.contact, self._leases), identity, self._lead, address=address)
+        self._settings = settings.coordination
+        self._loop = loop
+        self._coordination: Coordination | None = None
         self._teller = EventTeller(
             self._client, settings.pod, writes=self._writes, leading=self._leads, wall=_wall, draw=random.getrandbits
         )
@@ -127,8 +137,24 @@ class Cluster:
                 tasks.create_task(reflector.run(), name=repr(reflector))
             tasks.create_task(self._workloads.run(), name="workloads")
             tasks.create_task(self._tenure.run(), name="terms")
+            if self._coordination is not None:
+                tasks.create_task(self._coordination.run(), name="coordination")
             if not self._dry_run:
                 tasks.create_task(self.leader.run(), name="leader")
+
+    def coordinate(self, crew: Crew) -> None:
+        """To be said before anything is configured: the slots are leased, if routers share them out. Raises
+        CoordinationKeyRefused."""
+        if self._settings is not None and self._bound is not None:
+            key = read_key(self._settings.key_file)
+            self._coordination = Coordination(
+                self._identity, crew, self.leader, key, self._bound, loop=self._loop, now=self._now
+            )
+
+    def goodbye(self) -> None:
+        """No request runs here any more, nor will one."""
+        if self._coordination is not None:
+            self._coordination.goodbye()
 
     def replicas(self, label: str, namespace: str, roster: Roster, owner: WorkloadOwner) -> DeploymentReplicas:
         return DeploymentReplicas(label, namespace, roster, self._premises, owner)
@@ -144,6 +170,8 @@ class Cluster:
                 await self._workloads.settled()
                 for reflector in self._pod_reflectors:
                     await reflector.synced.wait()
+                if self._coordination is not None:
+                    await self._coordination.joined()
         except TimeoutError:
             log.warning("ready without knowing every workload", extra={"fields": {"waited_s": SETTLE_S}})
         self._is_settled.set()
@@ -170,7 +198,9 @@ class Cluster:
         }
 
     def reading(self) -> ClusterReading:
-        return ClusterReading(self.contact.connected(), self.leader.leading, self._terms, self._teller.dropped)
+        coordination = None if self._coordination is None else self._coordination.reading()
+        contact, leading = self.contact.connected(), self.leader.leading
+        return ClusterReading(contact, leading, self._terms, self._teller.dropped, coordination)
 
     # -- within -----------------------------------------------------------------------------------------------------
 
@@ -185,6 +215,8 @@ class Cluster:
     def _lead(self, leading: bool) -> None:
         self._terms += leading
         self._writes.forget()
+        if self._coordination is not None:
+            self._coordination.lead(leading)
         if self._tenure is not None:
             self._tenure.changed(leading)
 
@@ -198,6 +230,17 @@ class Cluster:
         await self._client.patch(
             ScoringEndpoints.Status, name, {"status": status}, namespace=namespace, patch_type=PatchType.MERGE
         )
+
+
+def _bind(settings: CoordinationSettings) -> socket.socket:
+    return bind(settings.host, settings.port)
+
+
+def _address(settings: CoordinationSettings | None, bound: socket.socket) -> str:
+    if settings is not None and settings.advertise is not None:
+        return settings.advertise
+    host, port = bound.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _wall() -> datetime:

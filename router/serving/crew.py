@@ -13,7 +13,7 @@ Made by the composition root. Runs on the event loop of the control process.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from router.core.lease_outbox import Effect
@@ -66,6 +66,9 @@ class Upper(Protocol):
     def gone(self, group: Group, replica: str) -> None: ...
     def bound_fell(self, group: Group, replica: str, bound: int) -> None:
         """This router can be using no more than so many slots."""
+
+    def heard_at(self, now: float) -> float:
+        """As of when the loads of the other routers are known here."""
 
     def wants(self, demand: Demand) -> None: ...
     def loaded(self, group: Group) -> None:
@@ -186,6 +189,8 @@ class Crew:
 
     def heard_at(self, now: float) -> float:
         oldest = min((worker.heard_at for worker in self._workers.values()), default=now)
+        if self._upper is not None:
+            oldest = min(oldest, self._upper.heard_at(now))
         return now if now - oldest <= SILENT_S else oldest
 
     async def ship(self) -> None:
@@ -272,8 +277,26 @@ class Crew:
         """So many of its slots the workers can be using."""
         return self._table.in_use(group, replica)
 
+    def replicas(self) -> Iterator[tuple[Group, str, int]]:
+        """All that are placed, with their slots in all."""
+        for allotment in self._allotments.values():
+            yield from allotment.replicas()
+
+    def longest_s(self, group: Group) -> float:
+        """How long a request of this version may hold a slot; 0 of one that is not known."""
+        allotment = self._allotments.get(group)
+        return 0.0 if allotment is None else allotment.longest_s
+
+    def rose(self, allotment: Allotment) -> None:
+        """Load has risen, here or in another router."""
+        self._rose(allotment.key)
+
     def allotment(self, group: Group) -> Allotment | None:
         return self._allotments.get(group)
+
+    @property
+    def allotments(self) -> tuple[Allotment, ...]:
+        return tuple(self._allotments.values())
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -317,7 +340,7 @@ class Crew:
                 if self._upper is not None:
                     self._upper.loaded(message.group)
             case Rose():
-                self._rose(allotment.key)
+                self.rose(allotment)
             case Emptied():
                 allotment.emptied_by(name, message)
 

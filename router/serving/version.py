@@ -73,6 +73,7 @@ class LiveVersion:
         """Other settings from now on; the workers are told theirs by the fleet."""
         self.spec = version
         self._settings = self._scaling()
+        self._allotment.longest_s = version.scoring_timeout_ms / 1000
         self._allotment.resize(version.max_concurrent_requests_per_replica)
         self._take_replicas(directory)
 

@@ -24,7 +24,14 @@ from prometheus_client.utils import floatToGoString
 
 from router.telemetry.counters import EndpointTotals, MirrorTotals, VersionTotals
 from router.telemetry.histogram import HistogramSnapshot
-from router.telemetry.source import Clients, ClusterReading, CrewReading, FrontendReading, VersionLoad
+from router.telemetry.source import (
+    Clients,
+    ClusterReading,
+    CoordinationReading,
+    CrewReading,
+    FrontendReading,
+    VersionLoad,
+)
 
 _VERSION: Final = ("endpoint", "version")
 
@@ -260,6 +267,27 @@ def _cluster(cluster: ClusterReading) -> Iterator[Metric]:
     yield CounterMetricFamily("maitre_leader_terms", "Terms that this router began.", value=cluster.terms)
     yield CounterMetricFamily(
         "maitre_kubernetes_events_dropped", "Events that could not be written.", value=cluster.events_dropped
+    )
+    if cluster.coordination is not None:
+        yield from _coordination(cluster.coordination)
+
+
+def _coordination(coordination: CoordinationReading) -> Iterator[Metric]:
+    standing = GaugeMetricFamily(
+        "maitre_coordination_standing",
+        "1 for how this router stands with the coordinator of slots, 0 for the other ways; see docs/coordination.md.",
+        labels=("standing",),
+    )
+    turns = CounterMetricFamily(
+        "maitre_coordination_turns", "How often this router came to stand so.", labels=("standing",)
+    )
+    for name, count in coordination.turns.items():
+        standing.add_metric((name,), name == coordination.standing)
+        turns.add_metric((name,), count)
+    yield standing
+    yield turns
+    yield GaugeMetricFamily(
+        "maitre_coordination_routers", "Routers that this one knows of.", value=coordination.routers
     )
 
 

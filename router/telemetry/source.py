@@ -61,12 +61,21 @@ class ClusterReading(NamedTuple):
     leading: bool
     terms: int  # begun by this router since its start
     events_dropped: int
+    coordination: CoordinationReading | None = None  # None: this router uses all slots by itself
 
 
 class Counts(Protocol[T_co]):
     """What was counted until now; None where there is nothing, which costs next to nothing."""
 
     def snapshot(self) -> T_co | None: ...
+
+
+class CoordinationReading(NamedTuple):
+    """How this router stands with the coordinator of the cluster's slots."""
+
+    standing: str
+    turns: Mapping[str, int]  # by standing, how often it was come to
+    routers: int  # that this one knows of, itself among them
 
 
 class FrontendReading(NamedTuple):
