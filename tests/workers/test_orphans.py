@@ -16,6 +16,7 @@ from router.workers import door as door_module
 from router.workers.door import Door, door_name, own_folder
 from router.workers.orphans import claim_orphans
 from router.workers.process import Stranger
+from router.workers.worker import Patience
 from tests.workers.crew import BOUND_S, ROOT, runs, visit
 
 
@@ -166,9 +167,9 @@ async def test_a_hung_orphan_is_killed_after_its_adoption_too(control, doors, su
     client = await visit(first.port)
     await first.kill()
     (orphan,) = await claim_orphans(doors, "stub")
-    supervise(drain_s=0.2).adopt(orphan)
     os.kill(orphan.pid, signal.SIGSTOP)
-    assert await owner.until("left") == [("1", "did not end when told to; ended")]
+    supervise(patience=Patience(hung_s=0.5)).adopt(orphan)
+    assert await owner.until("left") == [("1", "said nothing for 0.5 s; ended")]
     await client.close()
 
 
