@@ -6,7 +6,8 @@
 - The task of `keep` starts workers that are missing, with pauses that double while they fail; `replace` starts one
   more.
 - A seat that is given up closes its own copy of the socket before its worker is told to drain. So the worker's is the
-  last one, and it closes it right after it has accepted all who wait.
+  last one, and it closes it right after it has accepted all who wait. Whose handshake ends in that very moment is
+  reset, but where the kernel moves such connections to the other seats (net.ipv4.tcp_migrate_req, Linux 5.14).
 
 Made by `supervisor`.
 """

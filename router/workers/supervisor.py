@@ -113,7 +113,13 @@ class Supervisor:
         self._watch()
         around = self._around
         worker = Worker(
-            next(around.names), orphan.process, orphan.attach, around.owner, now=around.now, patience=around.patience
+            next(around.names),
+            orphan.process,
+            orphan.attach,
+            around.owner,
+            now=around.now,
+            patience=around.patience,
+            up=True,
         )
         self._adopted.add(worker)
         worker.gone.add_done_callback(lambda gone: self._adopted_left(worker, gone.result()))

@@ -75,7 +75,9 @@ class Worker:
         *,
         now: Callable[[], float],
         patience: Patience,
+        up: bool = False,
     ) -> None:
+        """`up`: it is known to run already, so it is given no time to begin."""
         self.name = name
         self.phase = Phase.STARTING
         self.asked = False
@@ -91,7 +93,7 @@ class Worker:
         self._owner = owner
         self._now = now
         self._patience = patience
-        self._heard: float | None = None
+        self._heard = now() if up else None
         """When it last said something; None: it is not up yet."""
         self._ready_at: float | None = None
         self._ends_at: float | None = None

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -42,11 +43,26 @@ class Roster:
         pass
 
 
+def start_worker(warden: Warden) -> None:
+    """A process that does nothing but live, with the lifeline."""
+    worker = subprocess.Popen(
+        ["sleep", "600"],
+        pass_fds=(warden.lifeline,),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    print("worker", worker.pid, flush=True)
+
+
 async def main(*flags: str) -> None:
     interrupted = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupted.set)
     warden, prober = Warden(), Prober()
     await warden.start()
+    if "--worker" in flags:
+        flags = ()
+        start_worker(warden)
     group = LocalProcesses(
         Program("digits", "blue", (sys.executable, "-I", "-S", str(STUB), "--port={port}", *flags), Path.cwd()),
         roster=Roster(2),

@@ -25,7 +25,7 @@ class Owner:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
-        self.pids: dict[str, list[int]] = {"warden": [], "started": [], "child": []}
+        self.pids: dict[str, list[int]] = {"warden": [], "started": [], "child": [], "worker": []}
         self.lines: list[str] = []
 
     async def line(self, wanted: str) -> None:
@@ -70,7 +70,7 @@ async def own() -> AsyncIterator[Callable[..., Owner]]:
 async def test_kill_9_leaves_no_replica_no_grandchild_and_no_warden(own, gone):
     owner = await own("--spawn-child")
     owner.process.kill()
-    assert [len(pids) for pids in owner.pids.values()] == [1, 2, 2]
+    assert [len(pids) for pids in owner.pids.values()] == [1, 2, 2, 0]
     for pid in owner.all_pids:
         await gone(pid)
 
@@ -128,6 +128,22 @@ async def test_closing_ends_what_is_still_watched(gone):
     assert other.poll() is None
     other.kill()
     other.wait()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="what a process has open is looked up in /proc")
+async def test_replicas_outlive_maitre_while_a_worker_lives(own, gone):
+    """The warden still listens when maitre is gone: what is said then, through the worker's lifeline, it does later."""
+    owner = await own("--worker")
+    owner.process.kill()
+    await owner.process.wait()
+    (worker,) = owner.pids["worker"]
+    (lifeline,) = (fd for fd in Path(f"/proc/{worker}/fd").iterdir() if int(fd.name) > 2)
+    late = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    lifeline.write_text(f"+{late.pid}\n")
+    os.kill(worker, signal.SIGKILL)
+    assert await watch_exit(late) == -signal.SIGTERM
+    for pid in owner.all_pids:
+        await gone(pid)
 
 
 async def test_a_process_registers_itself_before_it_is_the_command():
