@@ -116,14 +116,15 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
         autoscaler = AutoscalerLoop(recorder, now, asyncio.sleep)
         crew = Crew(loop, now, autoscaler.trigger)
         last.callback(crew.close)
-        if cluster is not None:
-            cluster.coordinate(crew)
-        default_namespace = settings.default_namespace or ("default" if cluster is None else cluster.namespace)
         loads = RouterLoads(lambda: workforce.size, settings.workers)
+        if cluster is not None:
+            cluster.coordinate(crew, loads)
+        default_namespace = settings.default_namespace or ("default" if cluster is None else cluster.namespace)
         terms = WorkerTerms(settings, default_namespace, now, crew, warden, certificates, served, loads)
         workforce = workforce_of(terms, last)
         scaling = FrontendScaling()
-        frontend = FrontendLoop(_frontend(settings), workforce, None, loads, scaling, now, asyncio.sleep)
+        own_pods = None if cluster is None else cluster.own_pods
+        frontend = FrontendLoop(_frontend(settings), workforce, own_pods, loads, scaling, now, asyncio.sleep)
         premises = Premises(warden, Ports(), prober, watchlist, certificates, settings.drain_seconds, cluster)
         around = Surroundings(loop, now, premises, crew, settings.dev_test, tell)
         fleet = Fleet(around, autoscaler, default_namespace)
@@ -231,7 +232,14 @@ async def _follow(store: Store, fleet: Fleet, cluster: Cluster | None) -> None:
 
 
 def _frontend(settings: Settings) -> FrontendSettings:
-    return FrontendSettings(fewest_workers=settings.workers or 1, dry_run=settings.dev_test)
+    pods = None if settings.kubernetes is None else settings.kubernetes.router_pods
+    return FrontendSettings(
+        routing_ms=settings.routing_time_ms,
+        fewest_workers=settings.workers or 1,
+        fewest_pods=1 if pods is None else pods.fewest,
+        most_pods=None if pods is None else pods.most,
+        dry_run=settings.dev_test,
+    )
 
 
 def _on_signals(loop: asyncio.AbstractEventLoop) -> tuple[asyncio.Event, asyncio.Event]:

@@ -6,11 +6,19 @@ Endpoints are not settings; they come from a store and change while the process 
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from typing import Final, NamedTuple
 
+from autoscaler.frontend import ROUTING_MS
 from router.core.limits import ClientLimits
+
+_LABEL: Final = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
+_WORKLOAD: Final = re.compile(
+    rf"((?P<api_version>([-a-z0-9.]+/)?v[0-9][a-z0-9]*)/)?(?P<kind>[A-Z][A-Za-z0-9]{{0,62}})/(?P<name>{_LABEL}(\.{_LABEL})*)"
+)
 
 
 def default_state_dir() -> Path:
@@ -48,6 +56,8 @@ class KubernetesSettings:
     own_namespace: str | None = None
     """Where this router runs, and the Lease is; None: the one that its credentials name."""
     coordination: CoordinationSettings | None = None
+    router_pods: RouterPodsSettings | None = None
+    """None: how many there are is left alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,33 @@ class CoordinationSettings:
     """0 picks a free one."""
     advertise: str | None = None
     """HOST:PORT at which the others reach this router; None: host and port."""
+
+
+class WorkloadName(NamedTuple):
+    """A workload in a cluster, by its kind and name."""
+
+    api_version: str
+    kind: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> WorkloadName:
+        """`Deployment/maitre` or `apps/v1/StatefulSet/maitre`; without an API version apps/v1 is meant. Raises
+        ValueError."""
+        found = _WORKLOAD.fullmatch(text)
+        if found is None:
+            raise ValueError(f"a workload is KIND/NAME or GROUP/VERSION/KIND/NAME, not {text!r}")
+        return cls(found["api_version"] or "apps/v1", found["kind"], found["name"])
+
+
+@dataclass(frozen=True, slots=True)
+class RouterPodsSettings:
+    """Between how many pods the router scales itself."""
+
+    workload: WorkloadName
+    """Whose pods the routers are, in their own namespace."""
+    fewest: int
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +124,8 @@ class Settings:
     log_level: str = "info"
     access_log: str | None = None
     """A file, or `-` for standard output; None: no access log."""
+    routing_time_ms: float = ROUTING_MS
+    """Above it the router gets more workers, and then more pods."""
     dev_test: bool = False
     """Count, never scale."""
     limits: ClientLimits = field(default_factory=ClientLimits)

@@ -35,8 +35,8 @@ def test_the_smallest_quota_on_the_way_up_counts(system):
     root = system(
         {
             "proc/self/cgroup": "0::/kubepods.slice/pod1/router\n",
-            "sys/fs/cgroup/kubepods.slice/cpu.max": "800000 100000\n",
-            "sys/fs/cgroup/kubepods.slice/pod1/cpu.max": "200000 100000\n",
+            "sys/fs/cgroup/kubepods.slice/cpu.max": "200000 100000\n",
+            "sys/fs/cgroup/kubepods.slice/pod1/cpu.max": "800000 100000\n",
             "sys/fs/cgroup/kubepods.slice/pod1/router/cpu.max": "max 100000\n",
         }
     )

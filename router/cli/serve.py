@@ -13,8 +13,17 @@ from typing import Annotated
 
 import typer
 
+from autoscaler.frontend import ROUTING_MS
 from router.core.limits import ClientLimits
-from router.settings import CoordinationSettings, KubernetesSettings, Settings, TlsSettings, default_state_dir
+from router.settings import (
+    CoordinationSettings,
+    KubernetesSettings,
+    RouterPodsSettings,
+    Settings,
+    TlsSettings,
+    WorkloadName,
+    default_state_dir,
+)
 
 LIMITS = ClientLimits()
 """What holds where no option says otherwise."""
@@ -93,6 +102,24 @@ CoordinationAdvertise = Annotated[
         help="HOST:PORT at which other routers reach it, if it is another.", envvar="MAITRE_COORDINATION_ADVERTISE"
     ),
 ]
+RoutingTime = Annotated[
+    float,
+    typer.Option(
+        "--routing-time-ms",
+        min=0.001,
+        help="Above it (queueing for a slot excluded) the router gets more workers, then more pods.",
+        envvar="MAITRE_ROUTING_TIME_MS",
+    ),
+]
+MinRouterPods = Annotated[int, typer.Option(min=1, help="Pods of the router.", envvar="MAITRE_MIN_ROUTER_PODS")]
+MaxRouterPods = Annotated[
+    int,
+    typer.Option(min=0, help="Pods of the router; 0: their number is left alone.", envvar="MAITRE_MAX_ROUTER_PODS"),
+]
+OwnWorkload = Annotated[
+    str | None,
+    typer.Option(help="KIND/NAME whose pods the routers are, in their namespace.", envvar="MAITRE_OWN_WORKLOAD"),
+]
 TlsCert = Annotated[
     Path | None,
     typer.Option(
@@ -170,6 +197,10 @@ def serve(
     coordination_host: CoordinationHost = COORDINATION.host,
     coordination_port: CoordinationPort = COORDINATION.port,
     coordination_advertise: CoordinationAdvertise = None,
+    routing_time_ms: RoutingTime = ROUTING_MS,
+    min_router_pods: MinRouterPods = 1,
+    max_router_pods: MaxRouterPods = 0,
+    own_workload: OwnWorkload = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
     tls_client_ca: TlsClientCa = None,
@@ -204,9 +235,14 @@ def serve(
         coordination = CoordinationSettings(
             coordination_key_file, coordination_host, coordination_port, coordination_advertise
         )
+    if max_router_pods and not kubernetes:
+        raise typer.BadParameter("--max-router-pods goes with --kubernetes")
+    if max_router_pods > 1 and coordination is None:
+        raise typer.BadParameter("--max-router-pods above 1 needs --coordination-key-file: else each uses all slots")
+    router_pods = _router_pods(own_workload, min_router_pods, max_router_pods) if max_router_pods else None
     settings = Settings(
         config=config,
-        kubernetes=_kubernetes(namespace, pod_name, pod_namespace, coordination) if kubernetes else None,
+        kubernetes=_kubernetes(namespace, pod_name, pod_namespace, coordination, router_pods) if kubernetes else None,
         default_namespace=default_namespace,
         host=host,
         port=port,
@@ -217,6 +253,7 @@ def serve(
         state_dir=state_dir,
         log_level=log_level.value,
         access_log=access_log,
+        routing_time_ms=routing_time_ms,
         dev_test=dev_test,
         limits=ClientLimits(
             head_bytes=max_head_bytes,
@@ -273,13 +310,26 @@ def _kubernetes(
     pod_name: str | None,
     pod_namespace: str | None,
     coordination: CoordinationSettings | None,
+    router_pods: RouterPodsSettings | None,
 ) -> KubernetesSettings:
     return KubernetesSettings(
         namespaces=tuple(dict.fromkeys(namespaces or ())),
         pod=pod_name or socket.gethostname(),
         own_namespace=pod_namespace,
         coordination=coordination,
+        router_pods=router_pods,
     )
+
+
+def _router_pods(workload: str | None, fewest: int, most: int) -> RouterPodsSettings:
+    if workload is None:
+        raise typer.BadParameter("--max-router-pods needs --own-workload KIND/NAME, whose pods the routers are")
+    if most < fewest:
+        raise typer.BadParameter(f"--max-router-pods {most} is less than --min-router-pods {fewest}")
+    try:
+        return RouterPodsSettings(WorkloadName.parse(workload), fewest, most)
+    except ValueError as error:
+        raise typer.BadParameter(f"--own-workload: {error}") from None
 
 
 def _tls(

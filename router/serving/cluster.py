@@ -12,7 +12,7 @@ import asyncio
 import logging
 import random
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -34,18 +34,20 @@ from router.kube.events import EventTeller
 from router.kube.reflector import Reflector
 from router.kube.resources import ScoringEndpoints
 from router.kube.writes import Writes
-from router.model.spec import EndpointKey
+from router.model.spec import DeploymentTarget, EndpointKey
 from router.proxy.listener import bind
 from router.serving.coordination import Coordination, read_key
 from router.serving.crew import Crew
 from router.serving.deployment import ClusterPremises, DeploymentReplicas
 from router.serving.fleet import Fleet
 from router.serving.notices import Notices
+from router.serving.own_pods import OwnPods
 from router.serving.reporter import StatusReporter
+from router.serving.router_loads import RouterLoads
 from router.serving.tenure import Tenure, Work
 from router.serving.views import Views
 from router.serving.workload import WorkloadOwner
-from router.settings import CoordinationSettings, KubernetesSettings
+from router.settings import CoordinationSettings, KubernetesSettings, RouterPodsSettings
 from router.store.configuration import Configuration
 from router.store.key_maker import KeyMaker
 from router.store.resources import ResourceStore
@@ -97,18 +99,7 @@ class Cluster:
         self._keys = KeyMaker(self._client, self.store, tell=self.notices.tell, now=now)
         self._marker = Marker(self._client, writes=self._writes, leading=self._leads, wall=_wall, name=identity)
         self._pods = PodBoard()
-        self._pod_reflectors = [
-            Reflector(
-                self._http,
-                PodObject,
-                self._pods,
-                contact=self.contact,
-                namespace=scope,
-                draw=random.random,
-                sleep=self.contact.pause,
-            )
-            for scope in settings.namespaces or (None,)
-        ]
+        self._pod_reflectors = [self._reflector(self._pods, scope) for scope in settings.namespaces or (None,)]
         self._workloads = Workloads(
             self._client,
             self._http,
@@ -118,6 +109,9 @@ class Cluster:
             draw=random.random,
             sleep=self.contact.pause,
         )
+        router_pods = settings.router_pods
+        self.own_pods = None if router_pods is None else self._own_pods(router_pods, settings.namespaces)
+        """None where their number is left alone."""
         self._premises = ClusterPremises(loop, self._pods, self._workloads, self._marker)
         self._is_settled = asyncio.Event()
         self._tenure: Tenure | None = None
@@ -136,19 +130,21 @@ class Cluster:
             for reflector in (*self.store.reflectors, *self._pod_reflectors):
                 tasks.create_task(reflector.run(), name=repr(reflector))
             tasks.create_task(self._workloads.run(), name="workloads")
+            if self.own_pods is not None:
+                tasks.create_task(self.own_pods.run(), name="own pods")
             tasks.create_task(self._tenure.run(), name="terms")
             if self._coordination is not None:
                 tasks.create_task(self._coordination.run(), name="coordination")
             if not self._dry_run:
                 tasks.create_task(self.leader.run(), name="leader")
 
-    def coordinate(self, crew: Crew) -> None:
-        """To be said before anything is configured: the slots are leased, if routers share them out. Raises
-        CoordinationKeyRefused."""
+    def coordinate(self, crew: Crew, loads: RouterLoads) -> None:
+        """To be said before anything is configured: the slots are leased, if routers share them out, and tell each
+        other how busy they are. Raises CoordinationKeyRefused."""
         if self._settings is not None and self._bound is not None:
             key = read_key(self._settings.key_file)
             self._coordination = Coordination(
-                self._identity, crew, self.leader, key, self._bound, loop=self._loop, now=self._now
+                self._identity, crew, self.leader, key, self._bound, loads, loop=self._loop, now=self._now
             )
 
     def goodbye(self) -> None:
@@ -194,7 +190,12 @@ class Cluster:
         return {
             "connected": all(connected.values()),
             "leading": self.leader.leading,
-            "problems": [*self.contact.problems(), *self._writes.problems(), *self._lease_problems()],
+            "problems": [
+                *self.contact.problems(),
+                *self._writes.problems(),
+                *self._lease_problems(),
+                *self._own_problems(),
+            ],
         }
 
     def reading(self) -> ClusterReading:
@@ -208,6 +209,38 @@ class Cluster:
         """While the API server answers; else it is told already."""
         if self.leader.problem and self.contact.connected().get(self._leases):
             yield f"kubernetes: {self._leases}: no part in the election: {self.leader.problem}"
+
+    def _own_problems(self) -> Iterator[str]:
+        if self.own_pods is not None and self.own_pods.problem:
+            yield f"kubernetes: the router's own pods: {self.own_pods.problem}"
+
+    def _reflector(self, board: PodBoard, scope: str | None, labels: str | None = None) -> Reflector[PodObject]:
+        return Reflector(
+            self._http,
+            PodObject,
+            board,
+            contact=self.contact,
+            namespace=scope,
+            labels=labels,
+            draw=random.random,
+            sleep=self.contact.pause,
+        )
+
+    def _own_pods(self, settings: RouterPodsSettings, namespaces: Sequence[str]) -> OwnPods:
+        """They are on the board of all pods, where their namespace is followed; else on one of their own."""
+        own = settings.workload
+        target = DeploymentTarget(api_version=own.api_version, kind=own.kind, name=own.name, port=1)
+        if not namespaces or self.namespace in namespaces:
+            return OwnPods(self.namespace, target, self._workloads, self._pods, self._leads, None)
+        board = PodBoard()
+        return OwnPods(
+            self.namespace,
+            target,
+            self._workloads,
+            board,
+            self._leads,
+            lambda selector: self._reflector(board, self.namespace, selector).run(),
+        )
 
     def _leads(self) -> bool:
         return self.leader.leading

@@ -28,10 +28,15 @@ from router.core.standing import Standing
 from router.errors import CoordinationKeyRefused
 from router.serving.crew import Crew
 from router.serving.messages import Load
+from router.serving.router_loads import RouterLoads
 from router.telemetry.source import CoordinationReading
 
 TELL_S: Final = 0.1
 """Between two looks at the loads that have changed: 10 Hz."""
+TELL_OWN_S: Final = 1.0
+"""Between two times that the load of the router itself is told."""
+ITSELF: Final[Group] = ("", "")
+"""In place of a version, for the load of the router itself: no endpoint is called so."""
 LOOK_S: Final = 0.25
 
 
@@ -43,6 +48,7 @@ class Coordination:
         office: Office,
         key: Key,
         bound: socket.socket,
+        loads: RouterLoads,
         *,
         loop: asyncio.AbstractEventLoop,
         now: Callable[[], float],
@@ -51,6 +57,7 @@ class Coordination:
         self._crew = crew
         self._office = office
         self._bound = bound
+        self._loads = loads
         self._loop = loop
         self._now = now
         self._dirty: dict[Group, None] = {}
@@ -80,6 +87,7 @@ class Coordination:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._seeking.run(), name="coordinator")
                 tasks.create_task(self._tell_loads(), name="loads of this router")
+                tasks.create_task(self._tell_own_load(), name="load of this router itself")
                 tasks.create_task(self._mind_others(), name="loads of the other routers")
         finally:
             self.member.stop()
@@ -161,11 +169,21 @@ class Coordination:
                 self.member.loaded(group, () if allotment is None else _numbers(allotment.here()))
             await asyncio.sleep(TELL_S)
 
+    async def _tell_own_load(self) -> None:
+        while True:
+            numbers = self._loads.said(self._now())
+            if numbers is not None:
+                self.member.loaded(ITSELF, numbers)
+            await asyncio.sleep(TELL_OWN_S)
+
     def _others_loaded(self, router: str, rows: Sequence[Any]) -> None:
         if router == self.member.name:
             return
         self._others.add(router)
         for endpoint, version, *numbers in rows:
+            if (endpoint, version) == ITSELF:
+                self._loads.heard(router, numbers, self._now())
+                continue
             allotment = self._crew.allotment((endpoint, version))
             if allotment is not None:
                 before = allotment.queued_elsewhere(router)
@@ -184,6 +202,8 @@ class Coordination:
 
     def _forget_others(self, routers: set[str]) -> None:
         self._others -= routers
+        for router in routers:
+            self._loads.lost(router)
         for allotment in self._crew.allotments if routers else ():
             for router in routers:
                 allotment.other_left(router)

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from typing import Final, NamedTuple
 
-from autoscaler.frontend import RouterLoad
+from autoscaler.frontend import STALE_S, RouterLoad
 from router.cgroups import usable_cores
 from router.telemetry.turns import PASSES, Pulse
 
@@ -59,11 +59,17 @@ class RouterLoads:
         cpu = sum(each.cpu for each in measured)
         return RouterLoad(at, self._workers(), most, cores, _routing_ms(measured), cpu)
 
+    def said(self, now: float) -> Sequence[float] | None:
+        """The own load as numbers, for `heard` in another router; None where there is nothing new to be said."""
+        load = self.own(now)
+        return None if load is None or now - load.at > STALE_S else tuple(load)
+
     # -- of the others ------------------------------------------------------------------------------------------------
 
-    def heard(self, router: Hashable, load: RouterLoad, now: float) -> None:
+    def heard(self, router: Hashable, numbers: Sequence[float], now: float) -> None:
         """Another router tells its own; `now` takes the place of its time, which is of another clock."""
-        self._others[router] = load._replace(at=now)
+        _, workers, most_workers, cores, routing_ms, cpu = numbers
+        self._others[router] = RouterLoad(now, int(workers), int(most_workers), cores, routing_ms, cpu)
 
     def lost(self, router: Hashable) -> None:
         """It is no more, or cannot be heard."""

@@ -108,6 +108,22 @@ def test_what_is_slow_and_not_busy_is_left_alone():
     assert (decision.direction, decision.reason) == (HOLD, Reason.NOT_BUSY)
 
 
+@pytest.mark.parametrize("slow_s", [1, 9, 200])
+def test_nothing_is_taken_while_it_is_slow_however_little_is_used(slow_s):
+    for several in (pods(2), None):
+        router = Router(IN_A_CLUSTER, workers=2, pods=several)
+        for _ in range(200 // slow_s):
+            router.look_for(slow_s, SLOW, 0.1, [other(router, SLOW, 0.1)._replace(at=1e6)])
+            router.look(CALM, 0.1, [other(router, CALM, 0.1)._replace(at=1e6)])
+        assert router.changes == []
+
+
+def test_fewer_workers_than_the_fewest_are_raised_at_once_as_far_as_there_are_cores():
+    router = Router(replace(SETTINGS, fewest_workers=3), workers=1, cores=2.0)
+    router.look(CALM, 0.1)
+    assert router.changes == [(0.0, "workers", 1, 2, "minimum")]
+
+
 def test_half_a_core_that_is_all_there_is_is_busy_at_a_third():
     router = Router(replace(IN_A_CLUSTER, busy_share=0.5), cores=0.5, pods=pods(1))
     router.look_for(12, SLOW, 0.3)
@@ -245,6 +261,9 @@ def test_fewer_pods_than_the_fewest_are_raised_at_once_and_more_than_the_most_go
     router = Router(settings, pods=pods(1))
     router.look(CALM, 0.0)
     assert router.changes == [(0.0, "pods", 1, 2, "minimum")]
+    router = Router(settings, pods=pods(1, ready=0, unschedulable=1))
+    router.look(CALM, 0.0)
+    assert router.changes == []
     router = Router(settings, pods=pods(5))
     router.look_for(59, CALM, 0.0)
     assert router.changes == []

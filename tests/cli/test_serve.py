@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from router.cli import serve as module
-from router.settings import KubernetesSettings, Settings, TlsSettings
+from router.settings import KubernetesSettings, RouterPodsSettings, Settings, TlsSettings, WorkloadName
 
 
 @pytest.fixture
@@ -86,6 +86,65 @@ def test_endpoints_come_from_one_place(run, options, words):
     assert result.exit_code == 2
     assert words in result.output
     assert settings is None
+
+
+SHARED = ("--kubernetes", "--coordination-key-file", "key")
+
+
+def test_the_routers_own_size(run):
+    _, settings = run(
+        *SHARED, "--routing-time-ms", "1.5",
+        "--own-workload", "Deployment/maitre", "--min-router-pods", "2", "--max-router-pods", "6",
+    )  # fmt: skip
+    assert settings.routing_time_ms == 1.5
+    workload = WorkloadName("apps/v1", "Deployment", "maitre")
+    assert settings.kubernetes.router_pods == RouterPodsSettings(workload, fewest=2, most=6)
+
+
+@pytest.mark.parametrize("options", [(), ("--max-router-pods", "0"), ("--own-workload", "Deployment/maitre")], ids=str)
+def test_the_number_of_pods_is_left_alone_unless_it_is_said_how_many_there_may_be(run, options):
+    _, settings = run("--kubernetes", *options)
+    assert settings.kubernetes.router_pods is None
+
+
+def test_the_routers_own_size_from_the_environment(run):
+    _, settings = run(
+        *SHARED,
+        MAITRE_OWN_WORKLOAD="example.com/v1/Crew/front",
+        MAITRE_MAX_ROUTER_PODS="3",
+        MAITRE_ROUTING_TIME_MS="5",
+    )
+    workload = WorkloadName("example.com/v1", "Crew", "front")
+    assert settings.kubernetes.router_pods == RouterPodsSettings(workload, fewest=1, most=3)
+    assert settings.routing_time_ms == 5.0
+
+
+@pytest.mark.parametrize(
+    "text", ["maitre", "deployment/maitre", "Deployment/", "/maitre", "Deployment/Maitre", "a/b/c/D/e", "apps/D/e"]
+)
+def test_what_is_no_workload(text):
+    with pytest.raises(ValueError, match="KIND/NAME"):
+        WorkloadName.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--config", "x", "--max-router-pods", "3"), "goes with --kubernetes"),
+        (("--kubernetes", "--max-router-pods", "3"), "--coordination-key-file"),
+        ((*SHARED, "--max-router-pods", "3"), "needs --own-workload"),
+        ((*SHARED, "--max-router-pods", "3", "--own-workload", "maitre"), "KIND/NAME"),
+        (
+            (*SHARED, "--own-workload", "Deployment/x", "--max-router-pods", "2", "--min-router-pods", "3"),
+            "less than --min",
+        ),
+        (("--config", "x", "--routing-time-ms", "0"), "--routing-time-ms"),
+    ],
+)
+def test_a_size_that_cannot_be_is_refused(run, options, words):
+    result, settings = run(*options)
+    assert (result.exit_code, settings) == (2, None)
+    assert words in " ".join(result.output.split())
 
 
 def test_each_also_from_the_environment(run):

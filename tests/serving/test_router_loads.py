@@ -2,6 +2,7 @@
 
 import pytest
 
+from autoscaler.frontend import STALE_S
 from router.serving.router_loads import WINDOW_S, RouterLoads
 from router.telemetry.turns import Pulse
 
@@ -73,11 +74,23 @@ def test_the_most_workers_are_the_whole_cores_or_the_fixed_number(cores, fixed, 
 
 
 def test_what_others_tell_is_of_when_it_was_heard():
-    own, theirs = loads(), loads()
-    ship(theirs, "a", 5)
-    own.heard("pod-1", theirs.own(5.0), 7000.0)
-    own.heard("pod-1", theirs.own(5.0), 7001.0)
-    own.heard("pod-2", theirs.own(5.0), 7001.0)
-    assert [load.at for load in own.others(7002.0)] == [7001.0, 7001.0]
+    own, theirs = loads(), loads(cores=2.5)
+    assert theirs.said(0.0) is None
+    ship(theirs, "a", 5, wait_s=0.002)
+    wire = list(theirs.said(5.0))
+    own.heard("pod-1", wire, 7000.0)
+    own.heard("pod-1", wire, 7001.0)
+    own.heard("pod-2", wire, 7001.0)
+    assert own.others(7002.0) == (theirs.own(5.0)._replace(at=7001.0),) * 2
     own.lost("pod-1")
     assert len(own.others(7002.0)) == 1
+
+
+def test_what_is_said_is_another_each_time_and_nothing_that_is_old():
+    own = loads()
+    ship(own, "a", 5, cpu=0.0, wait_s=0.0)
+    first = own.said(5.0)
+    ship(own, "a", 6, since=6, cpu=0.0, wait_s=0.0)
+    assert own.said(6.0) != first  # else it would not be told, and seem to be old
+    assert own.said(6.0 + STALE_S) is not None
+    assert own.said(6.1 + STALE_S) is None
