@@ -99,9 +99,6 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
         cluster = _cluster(settings, loop, now, last)
         store, configuration = await _configuration(settings, cluster)
 
-        admin_socket = bind(settings.admin_host, settings.admin_port)
-        last.callback(admin_socket.close)
-
         warden = Warden()
         if cluster is None:
             await warden.start()
@@ -122,6 +119,8 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
         default_namespace = settings.default_namespace or ("default" if cluster is None else cluster.namespace)
         terms = WorkerTerms(settings, default_namespace, now, crew, warden, certificates, served, loads)
         workforce = workforce_of(terms, last)
+        admin_socket = bind(settings.admin_host, settings.admin_port)
+        last.callback(admin_socket.close)
         scaling = FrontendScaling()
         own_pods = None if cluster is None else cluster.own_pods
         frontend = FrontendLoop(_frontend(settings), workforce, own_pods, loads, scaling, now, asyncio.sleep)

@@ -95,7 +95,7 @@ class _Watch:
 
     def __init__(self) -> None:
         self.health = Health()
-        self.subscribers: list[Subscriber] = []
+        self.subscribers: dict[Subscriber, None] = {}
         self.unanswered: list[Subscriber] = []
         self.task: asyncio.Task[None] | None = None
 
@@ -126,7 +126,7 @@ class Watchlist:
             watch.task = asyncio.get_running_loop().create_task(
                 self._keep(address, watch), name=f"probe {address.probed}"
             )
-        watch.subscribers.append(subscriber)
+        watch.subscribers[subscriber] = None
         if watch.health.ready:
             subscriber.ready(address)
         else:
@@ -134,7 +134,7 @@ class Watchlist:
 
     def unsubscribe(self, address: Address, subscriber: Subscriber) -> None:
         watch = self._watches[address]
-        watch.subscribers.remove(subscriber)
+        del watch.subscribers[subscriber]
         if subscriber in watch.unanswered:
             watch.unanswered.remove(subscriber)
         if not watch.subscribers:

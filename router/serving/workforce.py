@@ -32,7 +32,7 @@ from router.store.certificates import Certificates, Kept
 from router.store.contexts import Served
 from router.telemetry.source import CrewReading
 from router.telemetry.turns import Pulse
-from router.workers.orphans import claim_orphans
+from router.workers.orphans import claim_orphans, may_have_orphans
 from router.workers.supervisor import Supervisor
 from router.workers.worker import Worker as WorkerProcess
 
@@ -151,7 +151,11 @@ class Crewed:
         self._size = size
         self.most = most
         self._last = last
+        self._doors = settings.state_dir / "workers"
         self._instance = f"{settings.config or 'kubernetes'} {settings.host} {settings.port}"
+        self._taken = _taken(settings)
+        if self._taken is not None and not may_have_orphans(self._doors, self._instance):
+            raise self._taken
         self._bound: list[socket.socket] = [bind(settings.host, settings.port, shared=True)]
         self.port: int = self._bound[0].getsockname()[1]
         last.callback(self._close_unused)
@@ -195,6 +199,8 @@ class Crewed:
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
         await self._adopt()
+        if self._taken is not None and not self._adopting:
+            raise self._taken
         await self._supervisor.start(self._size)
         loop.add_signal_handler(signal.SIGUSR2, self._reload)
         self._last.callback(loop.remove_signal_handler, signal.SIGUSR2)
@@ -244,7 +250,7 @@ class Crewed:
 
     async def _adopt(self) -> None:
         """Workers that another control process left behind: nothing is leased before it is known what they have."""
-        for orphan in await claim_orphans(self._terms.settings.state_dir / "workers", self._instance):
+        for orphan in await claim_orphans(self._doors, self._instance):
             self._claiming = True
             worker = self._supervisor.adopt(orphan)
             self._claiming = False
@@ -265,7 +271,8 @@ class Crewed:
     def _start_process(self, name: str, channel: int, listening: int) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "router.worker", name, str(channel), str(listening)]
         inherited = (channel, listening, self._terms.warden.lifeline)
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=inherited)
+        # a session of its own: what a terminal sends to the foreground is the control process's to answer
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=inherited, start_new_session=True)
 
     def _reload(self) -> None:
         """SIGUSR2: every worker is replaced, one at a time."""
@@ -281,3 +288,13 @@ class Crewed:
     async def _hurry(self, hurry: asyncio.Event) -> None:
         await hurry.wait()
         await self._supervisor.stop(0.0)
+
+
+def _taken(settings: Settings) -> OSError | None:
+    """Why nobody could have the port alone. Workers that were left behind may; any other maitre is to be noticed, with
+    whom the port would be shared without a word."""
+    try:
+        bind(settings.host, settings.port).close()
+    except OSError as error:
+        return error
+    return None

@@ -90,6 +90,15 @@ async def claim_orphans(directory: Path, instance: str, *, answer_s: float = ANS
     return [orphan for orphan in answers if orphan is not None]
 
 
+def may_have_orphans(directory: Path, instance: str) -> bool:
+    """Whether there are doors to knock at."""
+    try:
+        with own_folder(directory) as folder:
+            return bool(doors(folder, instance))
+    except OSError:
+        return False
+
+
 def _knock(folder: int, door: Path, pid: int) -> Orphan | None:
     """None, and the door is removed, if nobody is behind it.
 

@@ -24,6 +24,8 @@ WEBSOCKET_MODEL = Path(__file__).with_name("websocket_model.py")
 READY = re.compile(r"maitre ready: data (https?)://127\.0\.0\.1:(\d+) admin (https?)://127\.0\.0\.1:(\d+)")
 KEYS = {"primaryKey": "primary-key-0123456789", "secondaryKey": "secondary-key-0123456789"}
 BOUND_S = 20.0
+WORKERS = os.environ.get("MAITRE_TEST_WORKERS", "1")
+"""Of tests that do not say how many."""
 
 
 @dataclass
@@ -117,7 +119,7 @@ async def serve(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Maitre]
             (tmp_path / "keys.yaml").write_text("\n".join(f"{name}: {value}" for name, value in KEYS.items()))
             command = [sys.executable, "-m", "router", "serve", "--config", str(config), "--port", "0"]
             command += ["--admin-port", "0", "--state-dir", str(tmp_path / "state")]
-            command += options if "--workers" in options else ("--workers", os.environ.get("MAITRE_TEST_WORKERS", "1"), *options)
+            command += options if "--workers" in options else ("--workers", WORKERS, *options)
             process = await asyncio.create_subprocess_exec(
                 *command,
                 stdout=asyncio.subprocess.PIPE,
