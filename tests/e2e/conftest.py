@@ -117,7 +117,11 @@ async def serve(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Maitre]
             (tmp_path / "keys.yaml").write_text("\n".join(f"{name}: {value}" for name, value in KEYS.items()))
             command = [sys.executable, "-m", "router", "serve", "--config", str(config), "--port", "0"]
             command += ["--admin-port", "0", "--state-dir", str(tmp_path / "state")]
-            command += options if "--workers" in options else ("--workers", os.environ.get("MAITRE_TEST_WORKERS", "1"), *options)
+            command += (
+                options
+                if "--workers" in options
+                else ("--workers", os.environ.get("MAITRE_TEST_WORKERS", "1"), *options)
+            )
             process = await asyncio.create_subprocess_exec(
                 *command,
                 stdout=asyncio.subprocess.PIPE,
