@@ -81,6 +81,8 @@ class _Peer:
         self.first: Heartbeat | None = None
         """Its report is complete."""
         self.joined = False
+        self.joined_with = 0
+        """The number that its report has for the table; every lease on this link has a greater one."""
         self.report: dict[Place, int] = {}
         self.demands: dict[Group, Demand] = {}
 
@@ -169,6 +171,8 @@ class Coordinator:
         log.info("a router is gone", extra={"fields": {"router": name}})
         self._shares_from.pop(name, None)
         self._reserved.discard(name)
+        if (peer := self._members.pop(name, None)) is not None:
+            peer.link.close("it is known to be gone")
         self._perform(self._table.dead(name, self._now()))
         self._roll_changed()
 
@@ -264,6 +268,7 @@ class Coordinator:
         peer.joined = True
         peer.heard_at = now
         stale = {place: 0 for place in self._slots if table.ceiling(name, *place)}
+        peer.joined_with = table.number + 1
         effects = self._set_ceilings(table, name, stale | peer.report)
         effects += table.join(name, now)
         for demand in peer.demands.values():
@@ -286,14 +291,13 @@ class Coordinator:
                 peer.heard_at = now
                 self._renew(peer, message)
             case Bound():
-                self._perform(table.bound(name, message, now))
+                number = max(message.number, peer.joined_with)
+                self._perform(table.bound(name, message._replace(number=number), now))
             case Demand():
                 self._perform(table.demand(name, message, now))
             case Loads(rows):
                 self._loaded(name, rows)
             case Goodbye():
-                del self._members[name]
-                peer.link.close("it said goodbye")
                 self.died(name)
             case _:
                 peer.link.close("it said what only a coordinator says")

@@ -28,13 +28,16 @@ class Entry:
         self.away_since = away_since
         """None: it is here."""
         self.views: list[Members] = []
-        """What it may go by, oldest first; none: it was not told anything by this coordinator."""
+        """What it may go by, oldest first; none: it was never told anything."""
 
 
 class Roll:
     def __init__(self, own: str, known: Iterable[str], now: float) -> None:
         """`known`: those that a predecessor reckoned with. They are away until they come."""
         self._entries = {name: Entry(now) for name in {own, *known}}
+        self._number = 0
+        for entry in self._entries.values():
+            entry.views.append(self.members())  # as the predecessor told them, as far as is known
         self._number = 1
 
     def __repr__(self) -> str:

@@ -253,6 +253,69 @@ def test_one_who_resigned_leaves_alone_what_is_not_its_own(me):
     assert me.step(100.0, 0.0) == Done()
 
 
+# -- what the Lease says of the coordination -------------------------------------------------------------------------
+
+
+def coordinator():
+    return Election("me", "10.0.0.1:8082")
+
+
+def test_who_takes_the_lease_says_where_it_coordinates_and_adds_itself_to_those_who_may_use_slots():
+    me = coordinator()
+    follow(me, Record(FREE, transitions=4, address="10.0.0.9:1", routers=("other",)))
+    assert me.leader_address == "10.0.0.9:1"
+    write = me.step(100.0, 0.0)
+    assert write.record == Record("me", transitions=5, address="10.0.0.1:8082", routers=("me", "other"))
+    assert me.routers == ("other",)
+    me.accepted(V2)
+    assert me.routers == ("me", "other")
+    assert me.leader_address == "10.0.0.1:8082"
+
+
+def test_who_leads_lists_whom_it_announced_with_the_next_renewal():
+    me = coordinator()
+    follow(me, Record(FREE, transitions=4))
+    me.step(100.0, 0.0)
+    me.accepted(V2)
+    me.announced = ("me", "new")
+    assert me.routers == ("me",)
+    assert me.step(100.0 + RENEW_S, 0.0).record.routers == ("me", "new")
+    assert me.routers == ("me",)  # it may not have been made
+    me.accepted(V3)
+    assert me.routers == ("me", "new")
+
+
+def test_the_list_outlives_a_leader_that_resigns_and_the_address_does_not():
+    me = coordinator()
+    follow(me, Record(FREE, transitions=4))
+    me.step(100.0, 0.0)
+    me.accepted(V2)
+    me.announced = ("other",)
+    me.resign()
+    assert me.step(100.5, 0.0) == Write(Record(FREE, transitions=5, routers=("other",)), V2)
+
+
+def test_what_was_announced_in_a_term_that_ended_is_not_listed_in_the_next_one():
+    me = coordinator()
+    follow(me, Record(FREE, transitions=4))
+    me.step(100.0, 0.0)
+    me.accepted(V2)
+    me.announced = ("me",)
+    assert me.step(100.0 + RENEW_DEADLINE_S, 0.0).record.routers == ("me",)
+    assert me.announced is None
+    assert me.step(100.0 + RENEW_DEADLINE_S + 1.0, 0.0) == Read()
+    me.found(Record("me", transitions=5, routers=("me", "other")), V3, 104.0)
+    assert me.step(104.0, 0.0).record.routers == ("me", "other")
+
+
+def test_a_lease_that_is_made_anew_lists_those_of_the_one_that_was_deleted():
+    me = coordinator()
+    follow(me, Record("other", routers=("other", "third")))
+    me.step(101.0, 0.0)
+    me.found(None, None, 101.0)
+    assert me.step(101.0, 0.0) == Write(Record(UNKNOWN, routers=("other", "third")), None)
+
+
 def test_it_shows_itself(me):
     assert repr(me) == "<Election me holder=? term_ends=-inf>"
     lead(me)

@@ -40,7 +40,7 @@ def test_odd_slots_go_to_all_in_turn():
 
 def test_the_shares_of_a_version_are_those_of_the_next_version():
     """Routers of two versions run side by side during an update."""
-    assert shares("digits/blue/10.0.0.1:5001", 7, ["a", "b", "c"]) == {"b": 3, "c": 2, "a": 2}
+    assert shares("digits/blue/10.0.0.1:5001", 7, ["a", "b", "c"]) == {"a": 3, "b": 2, "c": 2}
 
 
 def test_nobody_shares_nothing():
