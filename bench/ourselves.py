@@ -12,17 +12,26 @@ from pathlib import Path
 from bench.work import BLUE_PERCENTILE, ENDPOINT, KEY, MOST_CONNECTIONS, SCORING_PATH, Replicas
 
 
-def prepare(directory: Path, port: int, replicas: Replicas) -> list[str]:
+def prepare(
+    directory: Path,
+    port: int,
+    replicas: Replicas,
+    *,
+    workers: int = 1,
+    slots: int = MOST_CONNECTIONS,
+    admin_port: int = 0,
+) -> list[str]:
+    """`slots`: of a replica."""
     (directory / "keys.yaml").write_text(f"primaryKey: {KEY}\nsecondaryKey: {KEY[::-1]}\n")
     (directory / "keys.yaml").chmod(0o600)
     path = directory / "endpoints.yaml"
-    path.write_text(configuration(replicas))
+    path.write_text(configuration(replicas, slots))
     serve = [sys.executable, "-m", "router", "serve", "--config", str(path)]
-    ports = ["--host", "127.0.0.1", "--port", str(port), "--admin-port", "0"]
-    return [*serve, *ports, "--state-dir", str(directory), "--log-level", "warning", "--workers", "1"]
+    ports = ["--host", "127.0.0.1", "--port", str(port), "--admin-port", str(admin_port)]
+    return [*serve, *ports, "--state-dir", str(directory), "--log-level", "warning", "--workers", str(workers)]
 
 
-def configuration(replicas: Replicas) -> str:
+def configuration(replicas: Replicas, slots: int = MOST_CONNECTIONS) -> str:
     return f"""
 apiVersion: maitre.dev/v1alpha1
 kind: ScoringEndpoint
@@ -33,15 +42,15 @@ spec:
     - name: blue
       isDefault: true
       trafficPercentile: {BLUE_PERCENTILE}
-{_version(replicas.blue)}
+{_version(replicas.blue, slots)}
     - name: green
       trafficPercentile: {100 - BLUE_PERCENTILE}
-{_version(replicas.green)}
+{_version(replicas.green, slots)}
 """
 
 
-def _version(ports: tuple[int, int]) -> str:
+def _version(ports: tuple[int, int], slots: int) -> str:
     urls = ", ".join(f'"http://127.0.0.1:{port}"' for port in ports)
     return f"""      target: {{urls: [{urls}]}}
       scoringPath: {SCORING_PATH}
-      maxConcurrentRequestsPerReplica: {MOST_CONNECTIONS}"""
+      maxConcurrentRequestsPerReplica: {slots}"""

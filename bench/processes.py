@@ -60,9 +60,14 @@ def _parents() -> Iterable[tuple[int, int]]:
 
 @contextmanager
 def running(
-    command: Sequence[str], core: int, log: Path, *, cwd: Path | None = None, env: Mapping[str, str] | None = None
+    command: Sequence[str],
+    core: int | None,
+    log: Path,
+    *,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
 ) -> Iterator[subprocess.Popen[str]]:
-    """A process on `core`, its standard error in `log`; ended with the block, whatever happens in it."""
+    """A process on `core` or on any, its standard error in `log`; ended with the block, whatever happens in it."""
     with log.open("w") as errors, pinned(core):
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, cwd=cwd, env=env)
     with process:

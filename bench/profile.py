@@ -56,8 +56,8 @@ def calls(directory: Path, place: cores.Cores) -> None:
     with running(stand_in.command(replicas.all, directory), place.model, log, cwd=contenders.TREE) as model:
         wait_until_open("the model stand-in", four, model, log)
         profile = cProfile.Profile()
-        os.sched_setaffinity(0, {place.proxy})
-        requests = uvloop.run(_profiled(settings, port, place, profile))
+        with cores.pinned(place.proxy):
+            requests = uvloop.run(_profiled(settings, port, place, profile))
     show(profile, requests)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from bench.cores import Cores, choose
+import os
+
+from bench.cores import ANYWHERE, Cores, choose, pinned
 
 
 def test_the_contender_has_a_core_for_itself() -> None:
@@ -22,3 +24,13 @@ def test_one_core_is_shared() -> None:
 def test_what_is_where_can_be_read() -> None:
     assert str(choose({0, 1})) == "proxy on core 1, load generator and model on core 0"
     assert str(choose({0, 1, 2})) == "proxy on core 2, load generator on 0, model on 1"
+
+
+def test_who_may_be_anywhere_is_not_pinned() -> None:
+    before = os.sched_getaffinity(0)
+    with pinned(min(before)):
+        assert os.sched_getaffinity(0) == {min(before)}
+    with pinned(ANYWHERE.proxy):
+        assert os.sched_getaffinity(0) == before
+    assert not ANYWHERE.shared
+    assert "all cores" in str(ANYWHERE)

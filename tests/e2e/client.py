@@ -74,6 +74,12 @@ class Connection:
                 await writer.wait_closed()
 
     @property
+    def local_port(self) -> int:
+        """Of the connection that stands."""
+        assert self._streams is not None
+        return self._streams[1].get_extra_info("sockname")[1]
+
+    @property
     def ssl_object(self) -> ssl.SSLObject:
         """Of the connection that stands, over TLS."""
         assert self._streams is not None
