@@ -13,7 +13,8 @@ Exceptions are for what the caller cannot go on from:
     ├── SlotMisuse                a slot was released twice or by a stranger: a bug of ours, never of a client
     ├── ReplicaFailed             a local replica could not be started or ended
     ├── WorkerFailed              a worker process ended before it was ready
-    └── CertificateRefused        a file of a certificate, key or authority cannot be used; names it, never its content
+    ├── CertificateRefused        a file of a certificate, key or authority cannot be used; names it, never its content
+    └── CoordinationKeyRefused    the file of the key that routers share cannot be used; names it, never its content
 """
 
 from __future__ import annotations

@@ -228,13 +228,9 @@ def serve(
         raise typer.BadParameter("--namespace goes with --kubernetes")
     if admin_tls and tls_cert is None:
         raise typer.BadParameter("--admin-tls needs --tls-cert and --tls-key")
-    if coordination_key_file is not None and not kubernetes:
+    coordination = _coordination(coordination_key_file, coordination_host, coordination_port, coordination_advertise)
+    if coordination is not None and not kubernetes:
         raise typer.BadParameter("--coordination-key-file goes with --kubernetes")
-    coordination = None
-    if coordination_key_file is not None:
-        coordination = CoordinationSettings(
-            coordination_key_file, coordination_host, coordination_port, coordination_advertise
-        )
     if max_router_pods and not kubernetes:
         raise typer.BadParameter("--max-router-pods goes with --kubernetes")
     if max_router_pods > 1 and coordination is None:
@@ -332,6 +328,16 @@ def _router_pods(workload: str | None, fewest: int, most: int) -> RouterPodsSett
         raise typer.BadParameter(f"--own-workload: {error}") from None
 
 
+def _coordination(key_file: Path | None, host: str, port: int, advertise: str | None) -> CoordinationSettings | None:
+    if key_file is None:
+        return None
+    if advertise is not None and not _is_address(advertise):
+        raise typer.BadParameter(f"--coordination-advertise is HOST:PORT, not {advertise!r}")
+    if advertise is None and _is_wildcard(host):
+        raise typer.BadParameter(f"--coordination-host {host} needs --coordination-advertise: others cannot reach that")
+    return CoordinationSettings(key_file, host, port, advertise)
+
+
 def _tls(
     cert: Path | None, key: Path | None, client_ca: Path | None, client_auth: ClientAuth | None, admin: bool
 ) -> TlsSettings | None:
@@ -356,6 +362,18 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _is_wildcard(host: str) -> bool:
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def _is_address(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isdigit() and 1 <= int(port) <= 65535
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:

@@ -10,9 +10,11 @@ Implements the crew's `Upper` and the member's `Pod`. Made by `cluster`, which r
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import secrets
 import socket
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -38,6 +40,8 @@ TELL_OWN_S: Final = 1.0
 ITSELF: Final[Group] = ("", "")
 """In place of a version, for the load of the router itself: no endpoint is called so."""
 LOOK_S: Final = 0.25
+
+log = logging.getLogger("maitre.coordination")
 
 
 class Coordination:
@@ -228,6 +232,14 @@ def _load(group: Group, numbers: Sequence[Any]) -> Load:
 def read_key(path: Path) -> Key:
     """The key that all routers share. Raises CoordinationKeyRefused, without a word of its content."""
     try:
-        return Key(path.read_bytes().strip())
-    except (OSError, ValueError) as error:
+        secret, mode = path.read_bytes().strip(), path.stat().st_mode
+    except OSError as error:
+        raise CoordinationKeyRefused(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        key = Key(secret)
+    except ValueError as error:
         raise CoordinationKeyRefused(f"{path}: {error}") from None
+    if mode & stat.S_IROTH:  # as Secrets are mounted by default, where nobody else is; so it is not refused
+        fields = {"file": str(path), "mode": f"{stat.S_IMODE(mode):04o}"}
+        log.warning("every user of this machine can read the coordination key", extra={"fields": fields})
+    return key

@@ -1,5 +1,8 @@
 """From options and environment to settings; what is wrong is said before anything starts."""
 
+import os
+import subprocess
+import sys
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -8,7 +11,14 @@ import typer
 from typer.testing import CliRunner
 
 from router.cli import serve as module
-from router.settings import KubernetesSettings, RouterPodsSettings, Settings, TlsSettings, WorkloadName
+from router.settings import (
+    CoordinationSettings,
+    KubernetesSettings,
+    RouterPodsSettings,
+    Settings,
+    TlsSettings,
+    WorkloadName,
+)
 
 
 @pytest.fixture
@@ -145,6 +155,84 @@ def test_a_size_that_cannot_be_is_refused(run, options, words):
     result, settings = run(*options)
     assert (result.exit_code, settings) == (2, None)
     assert words in " ".join(result.output.split())
+
+
+def test_routers_share_out_slots_only_when_they_have_a_key(run):
+    _, settings = run("--kubernetes", "--coordination-host", "10.0.0.1", "--coordination-port", "1")
+    assert settings.kubernetes.coordination is None
+
+
+def test_coordination_by_default_is_for_this_machine(run):
+    _, settings = run("--kubernetes", "--coordination-key-file", "key")
+    assert settings.kubernetes.coordination == CoordinationSettings(Path("key"), "127.0.0.1", 8082, None)
+
+
+@pytest.mark.parametrize("address", ["10.0.0.1:8082", "[fd00::1]:8082", "maitre-1.routers:1"])
+def test_coordination_from_the_environment(run, address):
+    _, settings = run(
+        MAITRE_KUBERNETES="1",
+        MAITRE_COORDINATION_KEY_FILE="/etc/maitre/coordination/key",
+        MAITRE_COORDINATION_HOST="0.0.0.0",
+        MAITRE_COORDINATION_PORT="0",
+        MAITRE_COORDINATION_ADVERTISE=address,
+    )
+    assert settings.kubernetes.coordination == CoordinationSettings(
+        Path("/etc/maitre/coordination/key"), "0.0.0.0", 0, address
+    )
+
+
+KEY = ["--kubernetes", "--coordination-key-file", "key"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--config", "x", "--coordination-key-file", "key"], "--coordination-key-file goes with --kubernetes"),
+        ([*KEY, "--coordination-port", "65536"], "less than or equal to 65535"),
+        ([*KEY, "--coordination-host", "0.0.0.0"], "0.0.0.0 needs --coordination-advertise"),
+        ([*KEY, "--coordination-host", "::"], ":: needs --coordination-advertise"),
+        ([*KEY, "--coordination-advertise", "10.0.0.1"], "is HOST:PORT, not '10.0.0.1'"),
+        ([*KEY, "--coordination-advertise", ":8082"], "is HOST:PORT, not ':8082'"),
+        ([*KEY, "--coordination-advertise", "10.0.0.1:0"], "is HOST:PORT, not '10.0.0.1:0'"),
+    ],
+)
+def test_an_address_at_which_nobody_could_be_reached_is_refused(run, options, words):
+    result, settings = run(*options)
+    assert result.exit_code == 2
+    assert words in result.output
+    assert settings is None
+
+
+CLUSTER_NEVER_ASKED = """
+apiVersion: v1
+kind: Config
+current-context: a
+contexts: [{name: a, context: {cluster: a, user: a}}]
+clusters: [{name: a, cluster: {server: "http://127.0.0.1:9"}}]
+users: [{name: a, user: {}}]
+"""
+
+
+@pytest.mark.parametrize(("content", "words"), [(None, "cannot be read: No such file"), (b"secret", "has 6 bytes")])
+def test_a_key_that_cannot_be_used_ends_it_before_it_serves(tmp_path, content, words):
+    (tmp_path / "config").write_text(CLUSTER_NEVER_ASKED)
+    key = tmp_path / "key"
+    if content is not None:
+        key.write_bytes(content)
+    options = ["--kubernetes", "--port", "0", "--admin-port", "0", "--coordination-port", "0"]
+    ended = subprocess.run(
+        [sys.executable, "-m", "router", "serve", *options, "--coordination-key-file", str(key)],
+        check=False,
+        env={**os.environ, "KUBECONFIG": str(tmp_path / "config")},
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert ended.returncode == 1, ended.stderr
+    assert f"maitre: {key}: " in ended.stderr
+    assert words in ended.stderr
+    assert "secret" not in ended.stderr
+    assert ended.stdout == ""
 
 
 def test_each_also_from_the_environment(run):

@@ -13,10 +13,10 @@ from router.cli import serve
 from router.model.resource import interpret_resource
 from router.settings import Settings
 from tests.deploy import objects
-from tests.deploy.objects import CHART, DEPLOY, Object
+from tests.deploy.objects import CHART, DEPLOY, REPOSITORY, Object
 
 FOLDERS = ("base", "cluster-wide", "namespaced/grant", "monitoring", "monitoring/by-service", "example")
-PATCHES = ("namespaced/served.yaml", "tls/deployment.yaml")
+PATCHES = ("namespaced/served.yaml", "tls/deployment.yaml", "coordination/deployment.yaml")
 FOREIGN = {"CustomResourceDefinition", "ScoringEndpoint", "PodMonitor", "ServiceMonitor"}
 """What Kubernetes has no types for, and the definition, which has tests of its own."""
 
@@ -87,8 +87,11 @@ def test_a_pod_may_take_its_time_to_end() -> None:
 def test_serve_understands_what_it_is_told(patch: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
     container = the_router()
     told = variables(container)
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     if patch is not None:
-        told |= variables(objects.router(objects.read((DEPLOY / patch).read_text())))
+        patched = objects.router(objects.read((DEPLOY / patch).read_text()))
+        told |= variables(patched)
+        ports |= {port["name"]: port["containerPort"] for port in patched.get("ports", ())}
     given: list[Settings] = []
     monkeypatch.setattr(serve, "_run", given.append)
     app = typer.Typer()
@@ -100,11 +103,28 @@ def test_serve_understands_what_it_is_told(patch: str | None, monkeypatch: pytes
     (settings,) = given
     assert settings.kubernetes is not None
     assert settings.default_namespace == settings.kubernetes.own_namespace == "a-field"
-    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    assert ports == {"data": settings.port, "admin": settings.admin_port}
+    expected = {"data": settings.port, "admin": settings.admin_port}
+    coordination = settings.kubernetes.coordination
+    assert (coordination is not None) == (patch == PATCHES[2])
+    if coordination is not None:
+        assert (coordination.host, coordination.advertise) == ("a-field", None), "the pod's own address, and no other"
+        expected["coordination"] = coordination.port
+    assert ports == expected
     assert settings.host == settings.admin_host == "0.0.0.0"
     assert settings.kubernetes.namespaces == (("default",) if patch == PATCHES[0] else ())
     assert (settings.tls is not None) == (patch == PATCHES[1])
+
+
+def test_the_key_that_routers_share_is_where_they_look_for_it() -> None:
+    (patch,) = objects.read((DEPLOY / "coordination" / "deployment.yaml").read_text())
+    container = objects.router([patch])
+    (mount,) = container["volumeMounts"]
+    assert variables(container)["MAITRE_COORDINATION_KEY_FILE"] == f"{mount['mountPath']}/key"
+    (volume,) = patch["spec"]["template"]["spec"]["volumes"]
+    assert volume["name"] == mount["name"]
+    secret = volume["secret"]["secretName"]
+    for page in (DEPLOY / "coordination" / "kustomization.yaml", REPOSITORY / "docs" / "kubernetes.md"):
+        assert f"create secret generic {secret} --from-literal=key=" in page.read_text()
 
 
 def test_serve_has_each_of_the_options() -> None:

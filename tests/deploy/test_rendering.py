@@ -1,11 +1,14 @@
 """Helm and kustomize render the same objects."""
 
+import base64
+import os
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from router.coord.handshake import KEY_BYTES
 from tests.deploy import objects
 from tests.deploy.objects import DEPLOY, Key, Object
 
@@ -17,6 +20,8 @@ VARIANTS = {
     "service monitor": ([".", "monitoring/by-service"], ["--set", "monitoring.kind=ServiceMonitor"]),
     "tls": (["tls"], ["--set", "tls.secretName=maitre-tls"]),
 }
+COORDINATION = ["--set", "coordination.enabled=true"]
+OWN_SECRET = [*COORDINATION, "--set", "coordination.secretName=maitre-coordination"]
 
 
 def same(rendered: list[Object]) -> dict[Key, Object]:
@@ -47,6 +52,29 @@ def test_helm_renders_what_kustomize_renders(helm: Path, kubectl: Path, variant:
     assert helmed.keys() == kustomized.keys()
     for key, expected in kustomized.items():
         assert helmed[key] == expected
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_helm_adds_what_the_component_adds(helm: Path, kubectl: Path, tmp_path: Path, variant: str) -> None:
+    folders, values = VARIANTS[variant]
+    kustomized = same(objects.kustomize(kubectl, overlay(tmp_path, folders, "coordination")))
+    assert same(objects.helm(helm, *values, *OWN_SECRET)) == kustomized
+
+
+def overlay(folder: Path, resources: list[str], component: str) -> Path:
+    """As a user writes one."""
+    there = [os.path.relpath(DEPLOY / each, folder.resolve()) for each in (*resources, component)]
+    (folder / "kustomization.yaml").write_text(f"resources: {there[:-1]}\ncomponents: {there[-1:]}\n")
+    return folder
+
+
+def test_helm_makes_a_key_that_is_long_enough_where_none_is_named(helm: Path) -> None:
+    named, made = (objects.by_key(objects.helm(helm, *values)) for values in (OWN_SECRET, COORDINATION))
+    key = ("Secret", "maitre-system", "maitre-coordination")
+    secret = made.pop(key)
+    assert made == named
+    assert len(base64.b64decode(secret["data"]["key"])) >= KEY_BYTES
+    assert objects.by_key(objects.helm(helm, *COORDINATION))[key]["data"] != secret["data"]
 
 
 @pytest.mark.parametrize("folder", [".", "monitoring", "monitoring/by-service", "kubernetes-1.20", "example"])

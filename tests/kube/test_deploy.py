@@ -16,6 +16,7 @@ from tests.deploy import objects, programs
 from tests.deploy.objects import CHART, DEPLOY, Object
 from tests.kube.control_plane import ControlPlane
 
+SHARING = ("coordination.enabled=true", "coordination.secretName=maitre-coordination")
 ROUTER = "system:serviceaccount:maitre-system:maitre"
 CONFINED = "system:serviceaccount:maitre-system:confined"
 NEWER = {("policy/v1", "PodDisruptionBudget"), ("apiextensions.k8s.io/v1", "CustomResourceDefinition")}
@@ -70,7 +71,7 @@ async def test_each_object_of_kustomize_is_accepted(plane: ControlPlane, folder:
     assert await tried(plane, objects.kustomize(kubectl, DEPLOY / folder)) == 10
 
 
-@pytest.mark.parametrize("values", [(), ("namespaces={default}",), ("tls.secretName=maitre-tls",)])
+@pytest.mark.parametrize("values", [(), ("namespaces={default}",), ("tls.secretName=maitre-tls",), SHARING])
 async def test_each_object_of_the_chart_is_accepted(plane: ControlPlane, helm: Path, values: tuple[str, ...]) -> None:
     arguments = [word for value in values for word in ("--set", value)]
     assert await tried(plane, objects.helm(helm, *arguments)) == 9  # there is no namespace
@@ -87,11 +88,12 @@ async def test_the_example_is_accepted(plane: ControlPlane) -> None:
     assert len(output.splitlines()) == 3
 
 
-async def test_helm_installs_it(plane: ControlPlane, helm: Path, tmp_path: Path) -> None:
-    """A release beside what is there, the definition included. Helm asks the server which budgets it has."""
-    own = {**os.environ, "HELM_CACHE_HOME": str(tmp_path), "HELM_CONFIG_HOME": str(tmp_path)}
+async def release(plane: ControlPlane, helm: Path, folder: Path, command: str, name: str, *values: str) -> None:
+    """`helm install` or `helm upgrade`, into a namespace of that name."""
+    own = {**os.environ, "HELM_CACHE_HOME": str(folder), "HELM_CONFIG_HOME": str(folder)}
     process = await asyncio.create_subprocess_exec(
-        *(helm, "install", "second", CHART, "--namespace=second", "--create-namespace", "--skip-crds"),
+        *(helm, command, name, CHART, f"--namespace={name}", "--skip-crds"),
+        *(word for value in values for word in ("--set", value)),
         f"--kubeconfig={plane.admin_kubeconfig}",
         env=own,
         stdout=subprocess.PIPE,
@@ -100,6 +102,12 @@ async def test_helm_installs_it(plane: ControlPlane, helm: Path, tmp_path: Path)
     async with asyncio.timeout(30):
         output, _ = await process.communicate()
     assert process.returncode == 0, output.decode()
+
+
+async def test_helm_installs_it(plane: ControlPlane, helm: Path, tmp_path: Path) -> None:
+    """A release beside what is there, the definition included. Helm asks the server which budgets it has."""
+    await plane.kubectl("create", "namespace", "second")
+    await release(plane, helm, tmp_path, "install", "second")
     names = await plane.kubectl("get", "deployments,services,pdb", "--namespace=second", "--output=name")
     assert names.split() == [
         "deployment.apps/second-maitre",
@@ -107,6 +115,20 @@ async def test_helm_installs_it(plane: ControlPlane, helm: Path, tmp_path: Path)
         "service/second-maitre-admin",
         "poddisruptionbudget.policy/second-maitre",
     ]
+
+
+async def test_an_upgrade_keeps_the_key_that_routers_share(plane: ControlPlane, helm: Path, tmp_path: Path) -> None:
+    async def key() -> str:
+        return await plane.kubectl("get", "secret/third-maitre-coordination", "--namespace=third", "-ojsonpath={.data}")
+
+    await plane.kubectl("create", "namespace", "third")
+    await release(plane, helm, tmp_path, "install", "third", "coordination.enabled=true")
+    made = await key()
+    await release(plane, helm, tmp_path, "upgrade", "third", "coordination.enabled=true", "replicas=3")
+    assert await key() == made
+    assert (
+        await plane.kubectl("get", "deployment/third-maitre", "--namespace=third", "-ojsonpath={.spec.replicas}") == "3"
+    )
 
 
 VERBS = (

@@ -18,3 +18,8 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- end -}}
+
+{{/* Where the key is that all routers share. */}}
+{{- define "maitre.coordinationSecret" -}}
+{{- .Values.coordination.secretName | default (printf "%s-coordination" (include "maitre.name" .)) -}}
+{{- end -}}

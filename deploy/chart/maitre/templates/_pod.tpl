@@ -44,6 +44,16 @@
 {{- end }}
 {{- end }}
 {{- end }}
+{{- if .Values.coordination.enabled }}
+- name: MAITRE_COORDINATION_KEY_FILE
+  value: /etc/maitre/coordination/key
+- name: MAITRE_COORDINATION_HOST
+  valueFrom:
+    fieldRef:
+      fieldPath: status.podIP
+- name: MAITRE_COORDINATION_PORT
+  value: "8082"
+{{- end }}
 {{- with .Values.env }}
 {{ toYaml . }}
 {{- end }}
