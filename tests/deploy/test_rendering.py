@@ -1,5 +1,6 @@
 """Helm and kustomize render the same objects."""
 
+import os
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,10 @@ VARIANTS = {
     "service monitor": ([".", "monitoring/by-service"], ["--set", "monitoring.kind=ServiceMonitor"]),
     "tls": (["tls"], ["--set", "tls.secretName=maitre-tls"]),
 }
+OVERLAY = """
+resources: [{folder}/{variant}]
+components: [{folder}/router-pods]
+"""
 
 
 def same(rendered: list[Object]) -> dict[Key, Object]:
@@ -47,6 +52,19 @@ def test_helm_renders_what_kustomize_renders(helm: Path, kubectl: Path, variant:
     assert helmed.keys() == kustomized.keys()
     for key, expected in kustomized.items():
         assert helmed[key] == expected
+
+
+@pytest.mark.parametrize(("variant", "values"), [(".", []), ("namespaced", ["--set", "namespaces={default}"])])
+def test_a_router_that_scales_its_pods_is_the_same_from_both(
+    helm: Path, kubectl: Path, tmp_path: Path, variant: str, values: list[str]
+) -> None:
+    folder = os.path.relpath(DEPLOY, tmp_path)  # kustomize takes no absolute paths
+    (tmp_path / "kustomization.yaml").write_text(OVERLAY.format(folder=folder, variant=variant))
+    kustomized = same(objects.kustomize(kubectl, tmp_path))
+    assert same(objects.helm(helm, "--set", "routerPods.max=3", *values)) == kustomized
+    deployment = kustomized["Deployment", "maitre-system", "maitre"]
+    assert "replicas" not in deployment["spec"], "an apply would set the size back"
+    assert ("Role", "maitre-system", "maitre-router-pods") in kustomized
 
 
 @pytest.mark.parametrize("folder", [".", "monitoring", "monitoring/by-service", "kubernetes-1.20", "example"])
