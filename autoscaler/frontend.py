@@ -189,7 +189,8 @@ class Decision:
     def describe(self) -> dict[str, str | int | float | bool | None]:
         """The whole decision, flat, for a log line."""
         head = {"part": self.part.value, "desired": self.desired, "current": self.current}
-        return {**head, "reason": self.reason.value, "dry_run": self.dry_run, **self.numbers._asdict()}
+        numbers = {name: _rounded(each) for name, each in self.numbers._asdict().items()}
+        return {**head, "reason": self.reason.value, "dry_run": self.dry_run, **numbers}
 
 
 @dataclass(frozen=True, slots=True)
@@ -404,6 +405,11 @@ def _numbers(seen: Observation, routers: Sequence[RouterLoad], now: float) -> Nu
         pods_unschedulable=0 if pods is None else pods.unschedulable,
         age_s=now - own.at,
     )
+
+
+def _rounded(number: float | None) -> float | None:
+    """To a thousandth: nothing here is measured better."""
+    return round(number, 3) if isinstance(number, float) else number
 
 
 def _require_above_0(name: str, value: float, unit: str) -> None:

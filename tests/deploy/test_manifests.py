@@ -15,8 +15,13 @@ from router.settings import Settings
 from tests.deploy import objects
 from tests.deploy.objects import CHART, DEPLOY, REPOSITORY, Object
 
-FOLDERS = ("base", "cluster-wide", "namespaced/grant", "monitoring", "monitoring/by-service", "example")
-PATCHES = ("namespaced/served.yaml", "tls/deployment.yaml", "coordination/deployment.yaml")
+FOLDERS = ("base", "cluster-wide", "namespaced/grant", "router-pods", "monitoring", "monitoring/by-service", "example")
+PATCHES = (
+    "namespaced/served.yaml",
+    "tls/deployment.yaml",
+    "coordination/deployment.yaml",
+    "router-pods/deployment.yaml",
+)
 FOREIGN = {"CustomResourceDefinition", "ScoringEndpoint", "PodMonitor", "ServiceMonitor"}
 """What Kubernetes has no types for, and the definition, which has tests of its own."""
 
@@ -24,7 +29,7 @@ FOREIGN = {"CustomResourceDefinition", "ScoringEndpoint", "PodMonitor", "Service
 def manifests() -> Iterator[Object]:
     for folder in FOLDERS:
         for path in sorted((DEPLOY / folder).glob("*.yaml")):
-            if path.name != "kustomization.yaml":
+            if path.name != "kustomization.yaml" and str(path.relative_to(DEPLOY)) not in PATCHES:
                 yield from objects.read(path.read_text())
 
 
@@ -92,6 +97,8 @@ def test_serve_understands_what_it_is_told(patch: str | None, monkeypatch: pytes
         patched = objects.router(objects.read((DEPLOY / patch).read_text()))
         told |= variables(patched)
         ports |= {port["name"]: port["containerPort"] for port in patched.get("ports", ())}
+    if patch == PATCHES[3]:
+        told["MAITRE_COORDINATION_KEY_FILE"] = "a-file"  # routers that are several share out slots
     given: list[Settings] = []
     monkeypatch.setattr(serve, "_run", given.append)
     app = typer.Typer()
@@ -105,14 +112,15 @@ def test_serve_understands_what_it_is_told(patch: str | None, monkeypatch: pytes
     assert settings.default_namespace == settings.kubernetes.own_namespace == "a-field"
     expected = {"data": settings.port, "admin": settings.admin_port}
     coordination = settings.kubernetes.coordination
-    assert (coordination is not None) == (patch == PATCHES[2])
-    if coordination is not None:
+    assert (coordination is not None) == (patch in PATCHES[2:])
+    if coordination is not None and patch == PATCHES[2]:
         assert (coordination.host, coordination.advertise) == ("a-field", None), "the pod's own address, and no other"
         expected["coordination"] = coordination.port
     assert ports == expected
     assert settings.host == settings.admin_host == "0.0.0.0"
     assert settings.kubernetes.namespaces == (("default",) if patch == PATCHES[0] else ())
     assert (settings.tls is not None) == (patch == PATCHES[1])
+    assert (settings.kubernetes.router_pods is not None) == (patch == PATCHES[3])
 
 
 def test_the_key_that_routers_share_is_where_they_look_for_it() -> None:

@@ -22,6 +22,10 @@ VARIANTS = {
 }
 COORDINATION = ["--set", "coordination.enabled=true"]
 OWN_SECRET = [*COORDINATION, "--set", "coordination.secretName=maitre-coordination"]
+OVERLAY = """
+resources: [{folder}/{variant}]
+components: [{folder}/router-pods]
+"""
 
 
 def same(rendered: list[Object]) -> dict[Key, Object]:
@@ -75,6 +79,19 @@ def test_helm_makes_a_key_that_is_long_enough_where_none_is_named(helm: Path) ->
     assert made == named
     assert len(base64.b64decode(secret["data"]["key"])) >= KEY_BYTES
     assert objects.by_key(objects.helm(helm, *COORDINATION))[key]["data"] != secret["data"]
+
+
+@pytest.mark.parametrize(("variant", "values"), [(".", []), ("namespaced", ["--set", "namespaces={default}"])])
+def test_a_router_that_scales_its_pods_is_the_same_from_both(
+    helm: Path, kubectl: Path, tmp_path: Path, variant: str, values: list[str]
+) -> None:
+    folder = os.path.relpath(DEPLOY, tmp_path)  # kustomize takes no absolute paths
+    (tmp_path / "kustomization.yaml").write_text(OVERLAY.format(folder=folder, variant=variant))
+    kustomized = same(objects.kustomize(kubectl, tmp_path))
+    assert same(objects.helm(helm, "--set", "routerPods.max=3", *values)) == kustomized
+    deployment = kustomized["Deployment", "maitre-system", "maitre"]
+    assert "replicas" not in deployment["spec"], "an apply would set the size back"
+    assert ("Role", "maitre-system", "maitre-router-pods") in kustomized
 
 
 @pytest.mark.parametrize("folder", [".", "monitoring", "monitoring/by-service", "kubernetes-1.20", "example"])

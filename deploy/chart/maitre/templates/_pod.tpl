@@ -32,6 +32,16 @@
   valueFrom:
     fieldRef:
       fieldPath: metadata.namespace
+{{- with .Values.routerPods }}
+{{- if .max }}
+- name: MAITRE_OWN_WORKLOAD
+  value: Deployment/{{ include "maitre.name" $ }}
+- name: MAITRE_MIN_ROUTER_PODS
+  value: {{ .min | quote }}
+- name: MAITRE_MAX_ROUTER_PODS
+  value: {{ .max | quote }}
+{{- end }}
+{{- end }}
 {{- with .Values.tls }}
 {{- if .secretName }}
 - name: MAITRE_TLS_CERT
