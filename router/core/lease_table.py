@@ -20,19 +20,14 @@ another lessor have numbers of their own. A lease that was sent on its former co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from zlib import crc32
 
 from router.core.lease_group import LeaseGroup, Lowered, Preference
 from router.core.lease_outbox import Effect, LeaseOutbox
 from router.core.leases import Bound, Demand, Group, Lease
+from router.core.sharing import preference
 
 BackAt = Callable[[Group], float] | Mapping[Group, float]
 """When the slots of a silent holder are certainly free: the end of its leases and of the version's longest request."""
-
-
-def rendezvous(replica: str, holder: str) -> int:
-    """The holders of a replica in an order that is another one for each replica."""
-    return crc32(f"{replica} {holder}".encode())
 
 
 def _nobody(group: Group, replica: str) -> None:
@@ -42,7 +37,7 @@ def _nobody(group: Group, replica: str) -> None:
 class LeaseTable:
     """`lowered` is told, amid a call, when `bound_of` a replica falls: a pod owes its own lessor a `Bound` then."""
 
-    def __init__(self, prefer: Preference = rendezvous, lowered: Lowered = _nobody) -> None:
+    def __init__(self, prefer: Preference = preference, lowered: Lowered = _nobody) -> None:
         self._prefer = prefer
         self._lowered = lowered
         self._outbox = LeaseOutbox()
@@ -133,11 +128,14 @@ class LeaseTable:
         if bound.group not in self._groups:
             return ()
         group = self._group(bound.group, now)
-        group.bound(holder, bound)
+        group.bound(holder, bound, now)
         return self._settled([group], now)
 
     def demand(self, holder: str, demand: Demand, now: float) -> Sequence[Effect]:
-        """To be said when requests begin and cease to wait, and now and then while they do."""
+        """To be said when requests begin and cease to wait, and again when a lease came and some wait still.
+
+        After the bounds of the same moment.
+        """
         if holder not in self._joined:
             return ()
         group = self._group(demand.group, now)
@@ -181,6 +179,11 @@ class LeaseTable:
         known = self._groups.get(group)
         return known.in_use(replica) if known else 0
 
+    def slots(self, group: Group, replica: str) -> int:
+        """As said last, less what was given up since."""
+        known = self._groups.get(group)
+        return known.slots(replica) if known else 0
+
     def bound_of(self, group: Group, replica: str) -> int:
         """For the lessor of this lessor: the slots, or what is in use where that is more."""
         known = self._groups.get(group)
@@ -190,10 +193,18 @@ class LeaseTable:
         known = self._groups.get(group)
         return known.ceiling(holder, replica) if known else 0
 
-    def totals(self, group: Group) -> Demand:
-        """What all holders want, as the demand of one."""
+    def totals(self, group: Group, now: float) -> Demand:
+        """What all holders want, as the demand of one on the next level; to be looked at after each call, `tick` too.
+
+        Queued is what they lack beyond the slots that some of them are about to hand back to others.
+        """
         known = self._groups.get(group)
-        return known.totals() if known else Demand(group, 0, 0)
+        return known.totals(now) if known else Demand(group, 0, 0)
+
+    def starves(self, group: Group) -> bool:
+        """Requests wait at a holder for which no slot is on its way."""
+        known = self._groups.get(group)
+        return known is not None and known.starves
 
     @property
     def number(self) -> int:
