@@ -132,7 +132,10 @@ class LeaseGroup:
         party = self._parties.setdefault(holder, Party(holder))
         party.joined = True
         party.forgot()
-        for replica in list(party.holdings):
+        for replica, holding in list(party.holdings.items()):
+            if not holding.confirmed:
+                # by another number, so that nothing it said before is taken for an answer
+                self._lease(party, self._replicas[replica], 0)
             self._fit(self._replicas[replica])
 
     def part(self, holder: str) -> bool:

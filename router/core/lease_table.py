@@ -13,8 +13,9 @@ Invariants (tests/core/test_leases_walk.py, tests/core/test_leases_exhaustive.py
 Pure. Times are monotonic seconds. What a method returns is to be sent, in that order. Callers: the shells of the two
 levels, which send, receive, and call `tick` at `due`.
 
-A holder that joins (anew) first tells all bounds that it has (`adopt`), and forgets the recalls of before: those of
-another lessor have numbers of their own. A lease that was sent on its former connection must not reach it any more.
+A holder that joins anew first tells the bounds of all replicas that it has seen leases of, 0 too (`adopt`), and forgets
+the recalls of before: another lessor's have numbers of their own. No lease that was sent on its former connection may
+reach it any more; a bound may.
 """
 
 from __future__ import annotations
@@ -81,20 +82,18 @@ class LeaseTable:
         return self._settled(groups.values(), now)
 
     def join(self, holder: str, now: float) -> Sequence[Effect]:
-        """It may be leased slots from now on. What it has not answered is sent again."""
+        """It may be leased slots from now on. What it has not answered is leased anew."""
         self._joined[holder] = None
         self._back_at.pop(holder, None)
-        self._outbox.back(holder)
         for group in self._each(now):
             group.join(holder)
         self._reported(holder)
-        self._outbox.overdue(now)
         return self._settled(self._groups.values(), now)
 
     def silent(self, holder: str, now: float, back_at: BackAt) -> Sequence[Effect]:
         """It is out of reach and may go on with what it has, which comes back at `back_at`, unless it joins before."""
         self._joined.pop(holder, None)
-        self._outbox.away(holder)
+        self._outbox.forget(holder)
         until = back_at if callable(back_at) else back_at.__getitem__
         self._back_at[holder] = {group.name: until(group.name) for group in self._each(now) if group.part(holder)}
         return self._settled(self._groups.values(), now)

@@ -162,11 +162,10 @@ class Holder:
     # -- connections
 
     def joins(self) -> list[Bound]:
-        """Tells all that it has, forgets the recalls, and the replicas that it has nothing of."""
+        """Tells all that it has, also where that is nothing any more, and forgets the recalls."""
         bounds = []
         for group, part in self.parts.items():
             part.recall = part.hungry = part.yields = 0
-            part.seats = {id: seat for id, seat in part.seats.items() if seat.bound}
             bounds += [Bound(group, id, seat.number, seat.bound) for id, seat in part.seats.items()]
         self.said.clear()
         return bounds

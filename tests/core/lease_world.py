@@ -297,8 +297,13 @@ class World:
         if self.unknowing():
             return 0
         idle = sum(self.holders[name].idle(group) for name in self.connections if name != starving)
-        free = [max(0, slots - self.table.in_use(group, id)) for (at, id), slots in self.slots.items() if at == group]
-        return idle + sum(free)
+        away = [name for name in self.holders if name not in self.connections]
+        free = [
+            slots - self.promised(*place) - sum(self.table.ceiling(name, *place) for name in away)
+            for place, slots in self.slots.items()
+            if place[0] == group
+        ]
+        return idle + sum(max(0, slots) for slots in free)
 
     def unknowing(self) -> bool:
         """A fresh lessor, which does not know yet who has what."""

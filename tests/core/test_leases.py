@@ -248,8 +248,11 @@ def test_what_is_not_answered_is_sent_again():
     assert table.tick(RESEND_S) == [sent]
     table.silent("a", 1.5, lambda group: 100.0)
     assert table.tick(2 * RESEND_S) == []
-    assert table.join("a", 3.0) == [sent]
-    assert confirm(table, [sent]) == []
+    [again] = table.join("a", 3.0)
+    assert leases([again]) == leases([sent])
+    assert confirm(table, [sent]) == []  # said before it was silent, and late
+    assert table.unconfirmed("a") == [again[1]]
+    assert confirm(table, [again]) == []
     assert (table.unconfirmed("a"), table.due()) == ([], None)
 
 
