@@ -24,7 +24,7 @@ help:
 	@echo "make check      style, types, import rules"
 	@echo "make crd        the definition of the Kubernetes resource, anew from the schema"
 	@echo "make helm       fetch Helm, with which the tests render the chart"
-	@echo "make fuzz       a million mutated messages, the router beside h11"
+	@echo "make fuzz       a million mutated messages, the router beside h11; a million steps around a lease table"
 	@echo "make bench      cost per request beside nginx, HAProxy and Envoy, in 8 minutes"
 	@echo "make image      router and example model as the image $(IMAGE), with docker, podman or buildah"
 
@@ -69,6 +69,7 @@ crd: $(SETUP)
 
 fuzz: $(SETUP)
 	$(BIN)/python -m tests.http.fuzz --cases 1000000 --processes 2
+	$(BIN)/python -m tests.core.lease_fuzz --steps 1000000
 
 # Helm and kubectl for the tests of deploy/; without them those on the PATH are used, or the tests are skipped
 $(HELM): $(SETUP) tests/deploy/fetch_helm.py

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from router.core.lease_outbox import RESEND_S, LeaseOutbox
-from router.core.lease_party import Party
+from router.core.lease_party import ANSWER_S, Party
 from router.core.leasehold import Leasehold
 from router.core.leases import Bound, Demand, Group
 
@@ -72,9 +72,9 @@ class LeaseGroup:
     def empty(self) -> bool:
         return not self._replicas and not any(party.demand for party in self._parties.values())
 
-    @property
-    def replicas(self) -> Sequence[str]:
-        return tuple(self._replicas)
+    def slots(self, replica: str) -> int:
+        known = self._replicas.get(replica)
+        return known.slots if known else 0
 
     def in_use(self, replica: str) -> int:
         known = self._replicas.get(replica)
@@ -92,11 +92,14 @@ class LeaseGroup:
         holding = party.holdings.get(replica) if party else None
         return holding.ceiling if holding else 0
 
-    def totals(self) -> Demand:
-        """For the next level. What waits for slots that lie idle at another holder here does not wait for others."""
-        parties = list(self._joined())
-        queued = sum(party.queued for party in parties) - sum(party.idle for party in parties)
-        return Demand(self.name, max(0, queued), sum(party.in_flight for party in self._parties.values()))
+    @property
+    def starves(self) -> bool:
+        return any(party.lack for party in self._joined())
+
+    def totals(self, now: float) -> Demand:
+        """For the next level, where nobody waits who gets what another holder here is about to hand back."""
+        lacking = sum(party.lack - party.coming(now) for party in self._joined())
+        return Demand(self.name, max(0, lacking), sum(party.in_flight for party in self._parties.values()))
 
     def __repr__(self) -> str:
         used = sum(replica.in_use for replica in self._replicas.values())
@@ -129,7 +132,10 @@ class LeaseGroup:
         party = self._parties.setdefault(holder, Party(holder))
         party.joined = True
         party.forgot()
-        for replica in list(party.holdings):
+        for replica, holding in list(party.holdings.items()):
+            if not holding.confirmed:
+                # by another number, so that nothing it said before is taken for an answer
+                self._lease(party, self._replicas[replica], 0)
             self._fit(self._replicas[replica])
 
     def part(self, holder: str) -> bool:
@@ -161,13 +167,15 @@ class LeaseGroup:
         self._learnt(party, known, holding, unseen, ceiling)
         self._fit(known)
 
-    def bound(self, holder: str, bound: Bound) -> None:
+    def bound(self, holder: str, bound: Bound, now: float) -> None:
         party = self._parties.get(holder)
         holding = party.holdings.get(bound.replica) if party else None
         if party is None or holding is None:
             return
-        unseen, ceiling = not holding.confirmed, holding.ceiling
+        unseen, ceiling, limit = not holding.confirmed, holding.ceiling, holding.limit
         holding.bounded(bound.number, bound.bound)
+        if holding.limit < limit:
+            party.sated_until = now + ANSWER_S
         self._learnt(party, self._replicas[bound.replica], holding, unseen, ceiling)
 
     def demand(self, holder: str, demand: Demand) -> None:
@@ -185,18 +193,21 @@ class LeaseGroup:
     def settle(self, now: float) -> float | None:
         """Gives what is free, asks for what is lacking. Returns when it wants another turn though nothing happens."""
         if not self.frozen:
-            self._give()
+            self._give(now)
         self._judge()
         return self._ask(now)
 
     # -- giving
 
-    def _give(self) -> None:
+    def _give(self, now: float) -> None:
         for replica in list(self._roomy.values()):
             while (free := replica.slots - replica.in_use) > 0:
                 if self._yields:
                     self._give_up(replica)
-                elif takers := [party for party in self._joined() if party.lack]:
+                elif lacking := [party for party in self._joined() if party.lack]:
+                    takers = [party for party in lacking if now >= party.sated_until]
+                    if not takers:
+                        break  # whom else it was given would be asked for it at once
                     taker = max(takers, key=lambda party: party.account.claim(min(party.have, party.demand)))
                     self._lease(taker, replica, min(free, taker.lack) if len(takers) == 1 else 1)
                 elif self._hungry:
@@ -264,11 +275,14 @@ class LeaseGroup:
                 stale = now >= party.asked_at + RESEND_S
                 if stale or (hungry > 0) != (party.hungry > 0) or party.yields != party.yields_asked:
                     self._recall(party, hungry, now)
-                turns.append(party.asked_at + RESEND_S)
+                answered = party.asked_at + ANSWER_S
+                turns.append(answered if hungry and now < answered else party.asked_at + RESEND_S)
             elif party.asked:
                 self._recall(party, 0, now)
             if party.yields and now < party.yield_at + YIELD_S:
                 turns.append(party.yield_at + YIELD_S)
+            if party.lack and now < party.sated_until:
+                turns.append(party.sated_until)
             if party.lack and (wait := party.account.deserves_in) is not None:
                 turns.append(now + max(SOON_S, wait))
         return min(turns, default=None)

@@ -6,8 +6,6 @@ apart by its number. A recall is not answered and not kept: it is said anew whil
 
 from __future__ import annotations
 
-from math import inf
-
 from router.core.leases import Group, Lease, Recall
 
 RESEND_S = 1.0
@@ -55,19 +53,6 @@ class LeaseOutbox:
     def unanswered(self, holder: str) -> list[Lease]:
         return [lease for lease, _ in self._unanswered.get(holder, {}).values()]
 
-    def away(self, holder: str) -> None:
-        """Nothing reaches it; what it has not answered is kept for when it is back."""
-        self._hold(holder, inf)
-
-    def back(self, holder: str) -> None:
-        """What it has not answered is sent again, at the next `overdue`."""
-        self._hold(holder, -inf)
-
-    def _hold(self, holder: str, sent: float) -> None:
-        unanswered = self._unanswered.get(holder, {})
-        for place, (lease, _) in unanswered.items():
-            unanswered[place] = lease, sent
-
     def overdue(self, now: float) -> None:
         for holder, unanswered in self._unanswered.items():
             for place, (lease, sent) in unanswered.items():
@@ -78,7 +63,7 @@ class LeaseOutbox:
     def due(self) -> float | None:
         """When something is overdue, if nothing is answered before."""
         firsts = [next(iter(unanswered.values()))[1] for unanswered in self._unanswered.values() if unanswered]
-        return min((at + RESEND_S for at in firsts if at != inf), default=None)
+        return min(firsts) + RESEND_S if firsts else None
 
     def take(self, now: float) -> list[Effect]:
         """All that was said since the last time, to be sent in this order.
@@ -98,4 +83,5 @@ class LeaseOutbox:
         return [*ends, *leases, *((holder, recall) for holder, recall in recalls if recall.hungry or recall.yields)]
 
     def forget(self, holder: str) -> None:
+        """Nothing reaches it."""
         self._unanswered.pop(holder, None)

@@ -9,6 +9,10 @@ from router.core.fairness import Account
 from router.core.leasehold import Leasehold
 from router.core.leases import Demand
 
+ANSWER_S = 0.01
+"""So long after a recall idle slots are taken to be on their way; what did not come back by then is in use. And so long
+after a holder handed a slot back nothing is given to it, unless it says anew that requests wait."""
+
 
 class Party:
     __slots__ = (
@@ -22,6 +26,7 @@ class Party:
         "in_flight",
         "joined",
         "queued",
+        "sated_until",
         "unseen",
         "unusable",
         "yield_at",
@@ -40,6 +45,8 @@ class Party:
         """How many of them have a lease on its way."""
         self.queued = 0
         self.in_flight = 0
+        self.sated_until = 0.0
+        """It handed something back, so it has no need of slots, whatever it said before."""
         self.unusable = 0
         """Slots that it has and did not use when it said that requests wait: it cannot reach their replicas."""
         self.account = Account()
@@ -61,12 +68,14 @@ class Party:
         """How many requests wait for which no slot is on its way."""
         return max(0, min(self.queued, self.demand + self.unusable - self.have))
 
-    @property
-    def idle(self) -> int:
-        """Slots that it has and does not need."""
-        return 0 if self.queued else max(0, self.have - self.in_flight)
+    def coming(self, now: float) -> int:
+        """Slots that it is about to hand back: what was asked for just now, as far as they may lie idle."""
+        if self.queued or now >= self.asked_at + ANSWER_S:
+            return 0
+        return max(0, min(self.hungry, self.have - self.in_flight))
 
     def wants(self, demand: Demand) -> None:
+        self.sated_until = 0.0
         self.queued = demand.queued
         self.in_flight = demand.in_flight
         unused = max(0, self.have - self.in_flight)

@@ -13,26 +13,22 @@ Invariants (tests/core/test_leases_walk.py, tests/core/test_leases_exhaustive.py
 Pure. Times are monotonic seconds. What a method returns is to be sent, in that order. Callers: the shells of the two
 levels, which send, receive, and call `tick` at `due`.
 
-A holder that joins (anew) first tells all bounds that it has (`adopt`), and forgets the recalls of before: those of
-another lessor have numbers of their own. A lease that was sent on its former connection must not reach it any more.
+A holder that joins anew first tells the bounds of all replicas that it has seen leases of, 0 too (`adopt`), and forgets
+the recalls of before: another lessor's have numbers of their own. No lease that was sent on its former connection may
+reach it any more; a bound may.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from zlib import crc32
 
 from router.core.lease_group import LeaseGroup, Lowered, Preference
 from router.core.lease_outbox import Effect, LeaseOutbox
 from router.core.leases import Bound, Demand, Group, Lease
+from router.core.sharing import preference
 
 BackAt = Callable[[Group], float] | Mapping[Group, float]
 """When the slots of a silent holder are certainly free: the end of its leases and of the version's longest request."""
-
-
-def rendezvous(replica: str, holder: str) -> int:
-    """The holders of a replica in an order that is another one for each replica."""
-    return crc32(f"{replica} {holder}".encode())
 
 
 def _nobody(group: Group, replica: str) -> None:
@@ -42,7 +38,7 @@ def _nobody(group: Group, replica: str) -> None:
 class LeaseTable:
     """`lowered` is told, amid a call, when `bound_of` a replica falls: a pod owes its own lessor a `Bound` then."""
 
-    def __init__(self, prefer: Preference = rendezvous, lowered: Lowered = _nobody) -> None:
+    def __init__(self, prefer: Preference = preference, lowered: Lowered = _nobody) -> None:
         self._prefer = prefer
         self._lowered = lowered
         self._outbox = LeaseOutbox()
@@ -86,20 +82,18 @@ class LeaseTable:
         return self._settled(groups.values(), now)
 
     def join(self, holder: str, now: float) -> Sequence[Effect]:
-        """It may be leased slots from now on. What it has not answered is sent again."""
+        """It may be leased slots from now on. What it has not answered is leased anew."""
         self._joined[holder] = None
         self._back_at.pop(holder, None)
-        self._outbox.back(holder)
         for group in self._each(now):
             group.join(holder)
         self._reported(holder)
-        self._outbox.overdue(now)
         return self._settled(self._groups.values(), now)
 
     def silent(self, holder: str, now: float, back_at: BackAt) -> Sequence[Effect]:
         """It is out of reach and may go on with what it has, which comes back at `back_at`, unless it joins before."""
         self._joined.pop(holder, None)
-        self._outbox.away(holder)
+        self._outbox.forget(holder)
         until = back_at if callable(back_at) else back_at.__getitem__
         self._back_at[holder] = {group.name: until(group.name) for group in self._each(now) if group.part(holder)}
         return self._settled(self._groups.values(), now)
@@ -133,11 +127,14 @@ class LeaseTable:
         if bound.group not in self._groups:
             return ()
         group = self._group(bound.group, now)
-        group.bound(holder, bound)
+        group.bound(holder, bound, now)
         return self._settled([group], now)
 
     def demand(self, holder: str, demand: Demand, now: float) -> Sequence[Effect]:
-        """To be said when requests begin and cease to wait, and now and then while they do."""
+        """To be said when requests begin and cease to wait, and again when a lease came and some wait still.
+
+        After the bounds of the same moment.
+        """
         if holder not in self._joined:
             return ()
         group = self._group(demand.group, now)
@@ -181,6 +178,11 @@ class LeaseTable:
         known = self._groups.get(group)
         return known.in_use(replica) if known else 0
 
+    def slots(self, group: Group, replica: str) -> int:
+        """As said last, less what was given up since."""
+        known = self._groups.get(group)
+        return known.slots(replica) if known else 0
+
     def bound_of(self, group: Group, replica: str) -> int:
         """For the lessor of this lessor: the slots, or what is in use where that is more."""
         known = self._groups.get(group)
@@ -190,10 +192,18 @@ class LeaseTable:
         known = self._groups.get(group)
         return known.ceiling(holder, replica) if known else 0
 
-    def totals(self, group: Group) -> Demand:
-        """What all holders want, as the demand of one."""
+    def totals(self, group: Group, now: float) -> Demand:
+        """What all holders want, as the demand of one on the next level; to be looked at after each call, `tick` too.
+
+        Queued is what they lack beyond the slots that some of them are about to hand back to others.
+        """
         known = self._groups.get(group)
-        return known.totals() if known else Demand(group, 0, 0)
+        return known.totals(now) if known else Demand(group, 0, 0)
+
+    def starves(self, group: Group) -> bool:
+        """Requests wait at a holder for which no slot is on its way."""
+        known = self._groups.get(group)
+        return known is not None and known.starves
 
     @property
     def number(self) -> int:

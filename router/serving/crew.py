@@ -103,6 +103,8 @@ class Crew:
         self._upper: Upper | None = None
         self._fallen: dict[tuple[Group, str], None] = {}
         """Replicas whose bound has fallen, for the lessor of this router."""
+        self._wanting: dict[Group, Demand | None] = {}
+        """Versions of which workers lack slots, and what this router's own lessor was told about it."""
         self._workers: dict[str, _Worker] = {}
         self._served: dict[EndpointKey, Served] = {}
         self._allotments: dict[Group, Allotment] = {}
@@ -166,9 +168,8 @@ class Crew:
             case Bound():
                 self._perform(self._table.bound(name, message, now))
             case Demand():
+                self._wanting.setdefault(message.group, None)
                 self._perform(self._table.demand(name, message, now))
-                if self._upper is not None:
-                    self._upper.wants(self._table.totals(message.group))
             case Counted():
                 self._counted(name, worker, message)
             case InForce(number):
@@ -310,6 +311,7 @@ class Crew:
         if self._upper is not None:
             for group, replica in fallen:
                 self._upper.bound_fell(group, replica, self._table.bound_of(group, replica))
+            self._say_wants(self._upper)
         for holder, message in effects:
             worker = self._workers.get(holder)
             if worker is not None:
@@ -318,6 +320,16 @@ class Crew:
         if self._alarm is not None:
             self._alarm.cancel()
         self._alarm = None if due is None else self._loop.call_later(max(0.0, due - self._now()), self._on_alarm)
+
+    def _say_wants(self, upper: Upper) -> None:
+        """What workers lack changes with all that they say, and when what one was to hand back did not come."""
+        for group, said in list(self._wanting.items()):
+            demand = self._table.totals(group, self._now())
+            if demand != said:
+                self._wanting[group] = demand
+                upper.wants(demand)
+            if not demand.queued and not self._table.starves(group):
+                del self._wanting[group]
 
     def _lowered(self, group: Group, replica: str) -> None:
         self._fallen[group, replica] = None
