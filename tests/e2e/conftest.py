@@ -16,6 +16,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.client import Connection
+from tests.e2e.recording_replicas import RecordingReplica, RecordingReplicas
 from tests.e2e.replicas import FixedReplica
 
 MODEL = Path(__file__).with_name("model.py")
@@ -24,8 +25,6 @@ WEBSOCKET_MODEL = Path(__file__).with_name("websocket_model.py")
 READY = re.compile(r"maitre ready: data (https?)://127\.0\.0\.1:(\d+) admin (https?)://127\.0\.0\.1:(\d+)")
 KEYS = {"primaryKey": "primary-key-0123456789", "secondaryKey": "secondary-key-0123456789"}
 BOUND_S = 20.0
-WORKERS = os.environ.get("MAITRE_TEST_WORKERS", "1")
-"""Of tests that do not say how many."""
 
 
 @dataclass
@@ -119,7 +118,11 @@ async def serve(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Maitre]
             (tmp_path / "keys.yaml").write_text("\n".join(f"{name}: {value}" for name, value in KEYS.items()))
             command = [sys.executable, "-m", "router", "serve", "--config", str(config), "--port", "0"]
             command += ["--admin-port", "0", "--state-dir", str(tmp_path / "state")]
-            command += options if "--workers" in options else ("--workers", WORKERS, *options)
+            command += (
+                options
+                if "--workers" in options
+                else ("--workers", os.environ.get("MAITRE_TEST_WORKERS", "1"), *options)
+            )
             process = await asyncio.create_subprocess_exec(
                 *command,
                 stdout=asyncio.subprocess.PIPE,
@@ -143,6 +146,20 @@ async def fixed_replicas(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitabl
             for replica in replicas:
                 ends.push_async_callback(replica.close)
                 await replica.start()
+            return replicas
+
+        yield start
+
+
+@pytest.fixture
+async def recording_replicas() -> AsyncIterator[Callable[..., Awaitable[RecordingReplicas]]]:
+    """Starts a process of `recording_model.py` with so many replicas; ends it after the test."""
+    async with AsyncExitStack() as ends:
+
+        async def start(number: int, *, slots: int, ms: float) -> RecordingReplicas:
+            replicas = RecordingReplicas(number, slots, ms)
+            await replicas.start()
+            ends.push_async_callback(replicas.close)
             return replicas
 
         yield start
@@ -179,7 +196,7 @@ def version(name: str = "blue", *model_options: str, model: Path = MODEL, **sett
     return _version(name, f"{{command: {command}}}", settings)
 
 
-def fixed_version(replicas: Iterable[FixedReplica], name: str = "blue", **settings: object) -> str:
+def fixed_version(replicas: Iterable[FixedReplica | RecordingReplica], name: str = "blue", **settings: object) -> str:
     """The same with the urls of replicas that are there."""
     return _version(name, f"{{urls: {[replica.url for replica in replicas]}}}", {"readinessPath": "/ready", **settings})
 
@@ -189,7 +206,7 @@ def _version(name: str, target: str, settings: dict[str, object]) -> str:
     return "\n".join("    " + line for line in lines)
 
 
-def endpoint(*versions: str, name: str = "digits", auth: str = "keysFile: keys.yaml") -> str:
+def endpoint(*versions: str, name: str = "digits", auth: str = "keysFile: keys.yaml", **settings: object) -> str:
     return "\n".join(
         [
             "apiVersion: maitre.dev/v1alpha1",
@@ -197,6 +214,7 @@ def endpoint(*versions: str, name: str = "digits", auth: str = "keysFile: keys.y
             f"metadata: {{name: {name}}}",
             "spec:",
             f"  auth: {{{auth}}}",
+            *(f"  {key}: {_yaml(value)}" for key, value in settings.items()),
             "  versions:",
             *versions,
             "",
