@@ -40,6 +40,9 @@ class Limits:
     """Requests that one replica takes at once, 1 or more."""
     queue_wait_s: float = 0.5
     queue_length: int = 1000
+    """Requests that may wait here."""
+    whole_queue_length: int | None = None
+    """Over all workers, of which this one has a part; None: it is the only one."""
     cold_start_s: float = 60.0
     """How long a request may wait while there is no replica but one is on its way."""
 

@@ -40,7 +40,9 @@ def for_load(version: VersionRoute, outcome: Outcome) -> str:
         case Outcome.QUEUE_TIMEOUT:
             return f"{who} had no free replica within maxQueueWaitMs ({limits.queue_wait_s * 1000:.0f}): {numbers}"
         case Outcome.QUEUE_FULL:
-            return f"{who} has maxQueueLength ({limits.queue_length}) requests waiting: {numbers}"
+            whole, here = limits.whole_queue_length, limits.queue_length
+            queue = str(here) if whole is None else f"{whole}, of which {here} in this worker"
+            return f"{who} has maxQueueLength ({queue}) requests waiting: {numbers}"
         case _ if admission.expecting:
             return f"{who} got no replica within coldStartTimeoutMs ({limits.cold_start_s * 1000:.0f}): {numbers}"
         case _:

@@ -156,6 +156,12 @@ class Crew:
         self._perform(self._table.dead(name, self._now()))
         self._progressed()
 
+    def alive(self, name: str) -> None:
+        """It has nothing to say, so what it said last is as it is now."""
+        worker = self._workers.get(name)
+        if worker is not None:
+            worker.heard_at = self._now()
+
     def heard(self, name: str, message: object) -> None:
         """What a worker says."""
         worker = self._workers.get(name)

@@ -229,4 +229,4 @@ def limits_of(version: Version, part: QueuePart) -> Limits:
         queue_length=length,
         cold_start_s=version.cold_start_timeout_ms / 1000,
     )
-    return whole if part.of == 1 else replace(whole, queue_length=own)
+    return whole if part.of == 1 else replace(whole, queue_length=own, whole_queue_length=length)

@@ -227,6 +227,7 @@ class Crewed:
     def received(self, worker: WorkerProcess, message: object) -> None:
         if isinstance(message, Pulse):
             self._terms.loads.shipped(worker.name, message, self._terms.now())
+            self._terms.crew.alive(worker.name)
         elif isinstance(message, Holdings):
             self._terms.crew.adopted(_ChannelLink(worker), message)
             self._adopting[worker].set()
