@@ -150,6 +150,16 @@ def test_a_recall_that_is_used_up_is_followed_by_another_one_while_more_is_lacki
     assert recalls(hand_back(table, "b", "x", 2)) == {"b": (2, 0)}
 
 
+def test_what_is_leased_to_one_that_others_want_slots_of_is_asked_for_as_well():
+    """It may have handed back what it was asked for while this lease was on its way."""
+    table = table_with(*"ab", x=4)
+    assert recalls(table.demand("a", Demand(GROUP, 1, 2), 0.0)) == {"b": (1, 0)}
+    assert recalls(table.demand("b", Demand(GROUP, 1, 2), 0.0)) == {"a": (1, 0)}
+    lease, recall = table.add_replica(GROUP, "y", 1, 0.0)[-2:]
+    assert (lease[0], recall[0]) == (lease[0],) * 2
+    assert (lease[1].limit, recall[1].hungry) == (1, 1)
+
+
 def test_slots_of_a_replica_that_cannot_be_reached_from_there_do_not_count():
     table = table_with(*"ab", x=1, y=1)
     assert table.ceiling("a", GROUP, "x") + table.ceiling("a", GROUP, "y") == 1
