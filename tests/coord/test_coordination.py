@@ -4,11 +4,27 @@ from random import Random
 
 import pytest
 
+from router.coord.frames import Heartbeat, Hello, Members, Renewed, Welcome
 from router.coord.roll import FORGET_S
 from router.coord.terms import CUT_OFF_S, LEASE_S, MARGIN_S, SILENT_S
+from router.core.leases import Bound, Lease
 from router.core.sharing import shares
 from router.core.standing import Standing
 from tests.coord.simulation import GROUP, LONGEST_S, Cluster
+
+
+class Wire:
+    """A link on which the test is the other end."""
+
+    def __init__(self, peer):
+        self.peer, self.said, self.ended = peer, [], ""
+
+    def send(self, message):
+        self.said.append(message)
+
+    def close(self, reason):
+        self.ended = self.ended or reason
+
 
 NAMES = ["maitre-0_a", "maitre-1_b", "maitre-2_c"]
 A, B, C = NAMES
@@ -187,18 +203,63 @@ def test_a_fresh_leader_gives_nothing_while_one_that_was_listed_may_use_it(clust
 
 
 def test_a_report_that_hung_on_its_way_is_not_believed(cluster):
-    cluster.routers[B].link.close("a cable was pulled")
-    cluster.run(0.004)
-    while not cluster.routers[B].link.open:
-        cluster.run(0.001)
-    cluster.hang((B, A))
-    cluster.run(SILENT_S + 1.0)
-    joined = cluster.routers[A].coordinator._roll.away
-    cluster.heal()
-    assert joined == (B,)
-    assert cluster.routers[A].coordinator._roll.away == (B,)
+    coordinator, late = cluster.routers[A].coordinator, Wire("maitre-9_z")
+    cluster.listed = (*cluster.listed, late.peer)
+    coordinator.opened(late)
+    coordinator.received(late, Hello(True))
+    assert [type(message) for message in late.said] == [Welcome, Members]
+    cluster.run(SILENT_S + 0.1)
+    coordinator.received(late, Bound(GROUP, "r1", 0, 1))
+    coordinator.received(late, Heartbeat(1, 1))
+    assert late.ended == "its report came too late"
+    assert coordinator._table.ceiling(late.peer, GROUP, "r1") == 0
+
+
+def test_what_is_said_out_of_turn_ends_the_connection(cluster):
+    coordinator = cluster.routers[A].coordinator
+    for words in ([Heartbeat(1, 0)], [Bound(GROUP, "r1", 1, 1)], [Hello(True), Hello(True)]):
+        wire = Wire("maitre-9_z")
+        coordinator.opened(wire)
+        for word in words:
+            coordinator.received(wire, word)
+        assert wire.ended == "a hello comes first, and once"
+
+
+def test_a_lease_is_worth_nothing_before_the_report_is_answered(cluster):
+    member, wire = cluster.add("maitre-9_z").member, Wire(A)
+    member.opened(wire)
+    member.received(wire, Welcome(LEASE_S))
+    member.received(wire, Lease(GROUP, "r1", 1, 1))
+    assert member.limit(GROUP, "r1") == 0
+    member.received(wire, Renewed(1))
+    member.received(wire, Lease(GROUP, "r1", 1, 1))
+    assert member.limit(GROUP, "r1") == 1
+
+
+def test_the_term_is_counted_from_when_the_heartbeat_was_sent_however_late_its_answer(cluster):
+    cluster.leader = ""
+    member, wire = cluster.add("maitre-9_z").member, Wire(A)
+    member.opened(wire)
+    sent_at = cluster.loop.now()
+    member.received(wire, Welcome(LEASE_S))
+    cluster.run(2.5)
+    member.received(wire, Renewed(1))
+    assert member.term_ends == sent_at + LEASE_S
+
+
+def test_who_is_cut_off_is_left_the_share_that_it_takes_by_the_routers_that_it_knew(cluster):
+    cluster.part(B, A, C)
+    cluster.run(SILENT_S + 2.0)
+    cluster.add("maitre-3_d")
     cluster.run(2.0)
-    assert standing(cluster, B) is Standing.LEASED
+    assert standing(cluster, "maitre-3_d") is Standing.LEASED
+    cluster.run(2.0)
+    cluster.resize("r3", 12)
+    cluster.run(0.1)
+    assert sum(limits(cluster, "r3").values()) == 8
+    cluster.run(ALL_ENDED_S)
+    assert limits(cluster, "r3")[B] == 4
+    assert sum(limits(cluster, "r3").values()) == 12
 
 
 def test_loads_of_all_come_to_who_leads_also_to_the_next_one(cluster):

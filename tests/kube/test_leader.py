@@ -211,6 +211,19 @@ async def test_a_whole_second_is_a_time_like_any_other(lease, admin, namespace):
     assert await lease.write(Record("one"), touched.version) != made
 
 
+async def test_where_the_leader_coordinates_and_who_may_use_slots_is_read_as_it_was_written(lease, admin, namespace):
+    leads = Record("one", transitions=1, address="10.0.0.1:8082", routers=("one", "two"))
+    made = await lease.write(leads, None)
+    assert (await lease.read()).record == leads
+    await admin.patch(Lease, "maitre", {"metadata": {"annotations": {"note": "mine"}}}, namespace=namespace)
+    touched = await lease.read()
+    assert touched.version != made
+    free = Record(FREE, transitions=1, routers=("two",))
+    await lease.write(free, touched.version)
+    assert (await lease.read()).record == free
+    assert (await admin.get(Lease, "maitre", namespace=namespace)).metadata.annotations["note"] == "mine"
+
+
 async def test_a_refusal_is_told_in_words(control_plane, admin, namespace):
     await admin.create(ServiceAccount(metadata=ObjectMeta(name="stranger", namespace=namespace)))
     kubeconfig = await control_plane.kubeconfig("stranger", namespace)
