@@ -5,6 +5,7 @@ three numbers, so that a million of them fit into memory.
 """
 
 import asyncio
+import itertools
 import re
 import time
 from array import array
@@ -62,9 +63,8 @@ class Failure:
 class Crowd:
     """The clients together."""
 
-    def __init__(self, port: int, request: bytes) -> None:
+    def __init__(self, port: int) -> None:
         self._port = port
-        self._request = request
         self._over = asyncio.Event()
         self.conversations: list[Conversation] = []
         self.outcomes: Counter[str] = Counter()
@@ -80,13 +80,13 @@ class Crowd:
         """No further requests; those that are under way are answered."""
         self._over.set()
 
-    async def client(self) -> None:
+    async def client(self, request: bytes) -> None:
         line: Line | None = None
         while not self._over.is_set():
             if line is None or line.lost:
                 line, conversation = await self._connect()
                 continue
-            received = await self._ask(line, conversation)
+            received = await self._ask(line, conversation, request)
             if not received.whole or received.fields.get("connection") == "close":
                 line.close()
                 line = None
@@ -103,9 +103,9 @@ class Crowd:
         self.conversations.append(Conversation(line.transport.get_extra_info("sockname")[1]))
         return line, self.conversations[-1]
 
-    async def _ask(self, line: Line, conversation: Conversation) -> Received:
+    async def _ask(self, line: Line, conversation: Conversation, request: bytes) -> Received:
         began = time.monotonic()
-        line.transport.write(self._request)
+        line.transport.write(request)
         received = await line.answer()
         if received.outcome != "ok":
             self._failed(conversation.port, received.outcome)
@@ -136,12 +136,16 @@ class Crowd:
 
 
 @asynccontextmanager
-async def crowd(port: int, clients: int, request: bytes | None = None) -> AsyncIterator[Crowd]:
-    """So many clients at work while the block runs, all of them answered once before it; all answered at its end."""
-    those = Crowd(port, request or scoring())
+async def crowd(port: int, clients: int, *requests: bytes) -> AsyncIterator[Crowd]:
+    """So many clients at work while the block runs, all of them answered once before it; all answered at its end.
+
+    Each has a request of its own, the next one of `requests`, which come again and again.
+    """
+    those = Crowd(port)
+    asked = itertools.cycle(requests or [scoring()])
     async with asyncio.TaskGroup() as tasks:
         for _ in range(clients):
-            tasks.create_task(those.client())
+            tasks.create_task(those.client(next(asked)))
         try:
             await those.until(lambda: sum(bool(each.ended) for each in those.conversations) >= clients)
             yield those
