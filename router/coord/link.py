@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from router.coord.frames import MalformedFrame, Message, Splitter, bodies, framed, messages
 from router.coord.handshake import Handshake, HandshakeFailed, Seal
@@ -87,14 +87,13 @@ class NetworkLink(asyncio.Protocol):
     # -- asyncio.Protocol -------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101  a stream's
-        self._transport = transport
+        self._transport = stream = cast(asyncio.Transport, transport)  # uvloop's are no instances of it
         if self._reason:  # it was closed before it was there
-            transport.abort()
+            stream.abort()
             return
         self._limit = self._loop.call_later(HANDSHAKE_S, self._cut, f"no handshake within {HANDSHAKE_S:g} s")
         if self._handshake.role == "member":
-            transport.write(framed(self._handshake.opening))
+            stream.write(framed(self._handshake.opening))
 
     def data_received(self, data: bytes) -> None:
         try:
