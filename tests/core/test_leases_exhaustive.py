@@ -171,7 +171,7 @@ def test_crashes_and_resizes():
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("depth", "steps"),
-    [(12, (requests, messages)), (9, (requests, messages, mischief)), (5, (requests, messages, mischief, crashes))],
+    [(12, (requests, messages)), (8, (requests, messages, mischief)), (6, (requests, messages, mischief, crashes))],
     ids=["any order", "lost and doubled", "crashes"],
 )
 def test_deeper(depth, steps):
