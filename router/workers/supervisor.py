@@ -3,7 +3,8 @@
 - `resize` takes the wish, and the newest one wins; the newest seats are given up first.
 - A worker that ends unasked, or says nothing for too long and is killed for it, is started again on the same socket.
 - The owner hears of each worker's beginning, words and end (`worker.Owner`), and alone knows what the words mean.
-- Orphans of an earlier control process are adopted: they drain, and are watched like the others until they are gone.
+- Orphans of an earlier control process are adopted: they go on until there are workers in their place, then drain; they
+  are watched like the others until they are gone.
 
 Made by the composition root.
 """
@@ -58,7 +59,7 @@ class Supervisor:
         self._adopted: set[Worker] = set()
         self._reloading = asyncio.Lock()
         self._watching: asyncio.Task[None] | None = None
-        self._stopped = False
+        self._started = self._stopped = False
 
     @property
     def size(self) -> int:
@@ -76,13 +77,19 @@ class Supervisor:
         return [worker for seat in self._keeping for worker in seat.living] + list(self._adopted)
 
     async def start(self, size: int) -> None:
-        """Returns when so many workers are ready. WorkerFailed, and none is left, if one ends before it is."""
+        """Returns when so many workers are ready; orphans that were adopted before drain from then on.
+
+        WorkerFailed, and none is left, if one ends before it is ready.
+        """
         self._watch()
         self.resize(size)
         for opening in [seat.opened for seat in self._seats]:
             if how := await opening:
                 await self.stop(0.0)
                 raise WorkerFailed(f"a worker {how}")
+        self._started = True
+        for adopted in self._adopted:
+            adopted.drain(self._drain_s)
 
     def resize(self, size: int) -> None:
         """Wishes for `size` workers. OSError if no further socket can be bound. Once stopped, it stays empty."""
@@ -109,7 +116,7 @@ class Supervisor:
         return True
 
     def adopt(self, orphan: Orphan) -> Worker:
-        """Takes an orphan in: it drains, and its owner hears of it as of any other worker."""
+        """Takes an orphan in: its owner hears of it as of any other worker. It drains once this has started."""
         self._watch()
         around = self._around
         worker = Worker(
@@ -123,7 +130,8 @@ class Supervisor:
         )
         self._adopted.add(worker)
         worker.gone.add_done_callback(lambda gone: self._adopted_left(worker, gone.result()))
-        worker.drain(self._drain_s)
+        if self._started:
+            worker.drain(self._drain_s)
         return worker
 
     async def stop(self, drain_s: float) -> None:

@@ -33,6 +33,7 @@ Connect = Callable[[Callable[[object], None], Callable[[], None]], Channel]
 
 class Phase(Enum):
     STARTING = "starting"
+    LEFT_BEHIND = "left behind"
     READY = "ready"
     DRAINING = "draining"
     GONE = "gone"
@@ -48,7 +49,7 @@ class Owner(Protocol):
         """It said something; also while it drains, and its last words after it has exited."""
 
     def ready(self, worker: Worker) -> None:
-        """It accepts connections from now on. An orphan is never ready: it drains when it joins."""
+        """It accepts connections from now on. An orphan is never told as ready."""
 
     def left(self, worker: Worker, how: str) -> None:
         """Its process is gone, and nothing of it uses anything any more. Comes once, last of all calls."""
@@ -77,9 +78,9 @@ class Worker:
         patience: Patience,
         up: bool = False,
     ) -> None:
-        """`up`: it is known to run already, so it is given no time to begin."""
+        """`up`: it runs and serves already, so it is given no time to begin."""
         self.name = name
-        self.phase = Phase.STARTING
+        self.phase = Phase.LEFT_BEHIND if up else Phase.STARTING
         self.asked = False
         """Whether its end was wished for: it was told to drain."""
         self.killed = ""
@@ -97,7 +98,7 @@ class Worker:
         """When it last said something; None: it is not up yet."""
         self._ready_at: float | None = None
         self._ends_at: float | None = None
-        self._due = now() + patience.start_s
+        self._due = math.inf if up else now() + patience.start_s
         """When it is to be what it was last told to become: ready, or gone."""
         self.channel = connect(self._received, self._lost)
         process.ended.add_done_callback(self._ended)

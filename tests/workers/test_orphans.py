@@ -73,12 +73,18 @@ async def test_orphans_go_on_are_claimed_and_drain(control, doors, supervise, ow
 
     port.number = first.port
     second = supervise()
-    await second.start(1)
     orphans = await claim_orphans(doors, "stub")
     assert {orphan.pid for orphan in orphans} == set(first.workers)
     adopted = [second.adopt(orphan) for orphan in orphans]
     await owner.word(("bounds of", "1"))
     await owner.word(("bounds of", "2"))
+    late = await visit(first.port)  # there is nobody else yet
+    assert late.pid in first.workers
+    await late.close()
+    assert {worker.asked for worker in adopted} == {False}
+    assert second.ready == 0
+    await second.start(1)
+    assert {worker.asked for worker in adopted} == {True}
     assert all([await client.works() for client in held])
     for client in held:
         await client.close()
@@ -87,7 +93,7 @@ async def test_orphans_go_on_are_claimed_and_drain(control, doors, supervise, ow
     assert {how for _, how in left} == {"ended"}
     assert [*doors.iterdir()] == []
     client = await visit(first.port)
-    assert (client.name, client.pid) == ("1", owner.alive["1"].pid)
+    assert (client.name, client.pid) == ("3", owner.alive["3"].pid)
     await client.close()
 
 
@@ -99,12 +105,13 @@ async def test_what_an_orphan_says_before_it_is_adopted_is_not_lost(control, doo
     async with asyncio.timeout(BOUND_S):
         while orphan.channel.incoming.messages < 10:
             await asyncio.sleep(0.01)
-    supervise().adopt(orphan)
+    supervisor = supervise()
+    supervisor.adopt(orphan)
     await owner.until("received", 1)
     assert [kind for kind, _, _ in owner.events] == ["joined", "received"]
     assert owner.all("received")[0][1] == ("bounds of", "1")
     await client.close()
-    await owner.until("left")
+    await supervisor.stop(5.0)
     assert owner.all("received")[-1][1] == ("served", 1)
 
 
