@@ -79,7 +79,7 @@ class WorkerProcess:
             door = Door(
                 begin.settings.state_dir / "workers",
                 begin.instance,
-                orphaned=lambda: self._orphaned and not self._draining.is_set(),
+                orphaned=lambda: self._orphaned,
                 taken_over=self._taken_over,
             )
             door.open()
@@ -125,10 +125,10 @@ class WorkerProcess:
     def _lost(self) -> None:
         if self._worker is None or not self._configured.is_set():
             raise SystemExit(1)  # nothing was ever served, nothing can be
-        if self._draining.is_set():
-            return
-        log.warning("the control process is gone; serving on", extra={"fields": {"for_s": ORPHANED_S}})
         self._orphaned = True
+        if self._draining.is_set():
+            return  # the next one must still learn what is in use here
+        log.warning("the control process is gone; serving on", extra={"fields": {"for_s": ORPHANED_S}})
         self._loop.call_later(ORPHANED_S, self._alone_for_too_long)
 
     def _alone_for_too_long(self) -> None:
@@ -137,14 +137,14 @@ class WorkerProcess:
             self._drain(self._drain_s)
 
     def _taken_over(self, channel: Channel) -> None:
-        """Says first what it may be using; its new owner has it drain."""
+        """Says first what it may be using. It is a holder like any other then, until its new owner has it drain."""
         assert self._worker is not None  # noqa: S101  the door is opened after it was made
         self._orphaned = False
         self._channel = channel
         channel.received, channel.lost = self._received, self._lost
         side = self._worker.side
+        side.forget_recalls()
         self._say(Holdings(side.bounds()))
-        side.hand_back()
 
     @property
     def _drain_s(self) -> float:

@@ -138,9 +138,11 @@ class Crew:
         self._perform(self._table.join(link.name, self._now()))
 
     def adopted(self, link: Link, holdings: Holdings) -> None:
-        """A worker of an earlier control process: it gets nothing, but what it has must not be given to others."""
+        """A worker of an earlier control process: what it has must not be given to others. It may get more, for it
+        still has connections."""
         self._workers[link.name] = _Worker(link, self._now())
         self._perform(self._table.adopt(link.name, holdings.bounds, self._now()))
+        self._perform(self._table.join(link.name, self._now()))
 
     def left(self, name: str) -> None:
         """A worker that is known to be no more."""

@@ -137,10 +137,10 @@ class DataSide:
         """All that is leased to this worker, or in use."""
         return tuple(bound for lane in self.front.lanes.values() for bound in lane.bounds())
 
-    def hand_back(self) -> None:
-        """Gives up every slot as it falls idle: this worker is to end."""
+    def forget_recalls(self) -> None:
+        """Another lessor begins: the recalls of the one before do not stand."""
         for lane in self.front.lanes.values():
-            lane.hand_back()
+            lane.forget_recalls()
 
     def close(self) -> None:
         if self._alarm is not None:

@@ -11,7 +11,6 @@ Owned by `front`; runs on the worker's event loop.
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import inf
@@ -29,7 +28,6 @@ from router.serving.messages import Load, Place, QueuePart, Withdraw
 from router.store.certificates import Certificates, TlsTerms
 from router.telemetry.counters import MirrorMetrics, VersionMetrics
 
-ALL = sys.maxsize
 ROOT = Path("/")
 """What absolute paths are relative to."""
 
@@ -140,9 +138,9 @@ class Lane:
             self._recall = recall.number
             self._admission.recall(recall.hungry, recall.yields)
 
-    def hand_back(self) -> None:
-        """Gives up what falls idle, all of it."""
-        self._admission.recall(ALL, 0)
+    def forget_recalls(self) -> None:
+        self._recall = 0
+        self._admission.recall(0, 0)
 
     def bound(self, replica: str) -> Bound:
         return Bound(self.group, replica, self._numbers.get(replica, 0), self._admission.bound(replica))
