@@ -248,6 +248,7 @@ def _on_signals(loop: asyncio.AbstractEventLoop) -> tuple[asyncio.Event, asyncio
     def signalled() -> None:
         (hurry if stop.is_set() else stop).set()
 
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # it replaces workers, where there are any beside this process
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, signalled)
     return stop, hurry
