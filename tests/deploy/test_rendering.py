@@ -24,7 +24,7 @@ COORDINATION = ["--set", "coordination.enabled=true"]
 OWN_SECRET = [*COORDINATION, "--set", "coordination.secretName=maitre-coordination"]
 OVERLAY = """
 resources: [{folder}/{variant}]
-components: [{folder}/router-pods]
+components: [{folder}/coordination, {folder}/router-pods]
 """
 
 
@@ -88,10 +88,15 @@ def test_a_router_that_scales_its_pods_is_the_same_from_both(
     folder = os.path.relpath(DEPLOY, tmp_path)  # kustomize takes no absolute paths
     (tmp_path / "kustomization.yaml").write_text(OVERLAY.format(folder=folder, variant=variant))
     kustomized = same(objects.kustomize(kubectl, tmp_path))
-    assert same(objects.helm(helm, "--set", "routerPods.max=3", *values)) == kustomized
+    assert same(objects.helm(helm, "--set", "routerPods.max=3", *OWN_SECRET, *values)) == kustomized
     deployment = kustomized["Deployment", "maitre-system", "maitre"]
     assert "replicas" not in deployment["spec"], "an apply would set the size back"
     assert ("Role", "maitre-system", "maitre-router-pods") in kustomized
+
+
+def test_more_router_pods_than_one_share_out_slots(helm: Path) -> None:
+    with pytest.raises(AssertionError, match=r"needs coordination\.enabled"):
+        objects.helm(helm, "--set", "routerPods.max=2")
 
 
 @pytest.mark.parametrize("folder", [".", "monitoring", "monitoring/by-service", "kubernetes-1.20", "example"])
