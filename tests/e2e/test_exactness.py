@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import defaultdict
 from dataclasses import dataclass
+from statistics import median
 
 import pytest
 
@@ -77,21 +78,29 @@ async def served(serve, recording_replicas, tmp_path):
     return start
 
 
+LOOK = (3, 1.0, 0.5)
+"""Rounds, seconds of load per router in each, and the least throughput: in so short a time a busy neighbour weighs more
+than what is measured, so only a collapse is found."""
+MINUTE = (8, 7.5, THROUGHPUT)
+
+
 @pytest.mark.parametrize(
-    ("rounds", "seconds"), [(2, 1.5), pytest.param(4, 15, marks=[pytest.mark.long, pytest.mark.timeout(300)])]
+    ("rounds", "seconds", "throughput"),
+    [LOOK, pytest.param(*MINUTE, marks=[pytest.mark.long, pytest.mark.timeout(400)])],
+    ids=["look", "minute"],
 )
-async def test_workers_share_single_slots_exactly_and_fairly(served, rounds: int, seconds: float):
-    """Four workers beside one process, in turn, so that whatever else the machine does hits both."""
+async def test_workers_share_single_slots_exactly_and_fairly(served, rounds: int, seconds: float, throughput: float):
+    """Four workers beside one process, in turn, so that whatever else runs hits both. Medians of the rounds."""
     one, four = await served(1), await served(4)
-    alone, shared = [], []
+    ratios, spreads = [], []
     for _ in range(rounds):
-        alone.append(await one.under_load(seconds))
-        shared.append(await four.under_load(seconds))
-    rates = [sum(stretch.rate for stretch in each) / rounds for each in (alone, shared)]
-    print(f"answers/s: {rates[0]:.0f} alone, {rates[1]:.0f} shared ({rates[1] / rates[0]:.3f})")
-    for stretch in shared:
-        print("p99 of the waits by worker, ms:", *(f"{1000 * p99:.0f}" for p99 in stretch.p99s()))
-    assert rates[1] >= THROUGHPUT * rates[0]
-    for stretch in shared:
-        assert len(stretch.queued) == 4
-        assert stretch.p99s()[-1] <= FAIR * stretch.p99s()[0]
+        alone, shared = await one.under_load(seconds), await four.under_load(seconds)
+        p99s = shared.p99s()
+        ratios.append(shared.rate / alone.rate)
+        spreads.append(p99s[-1] / p99s[0])
+        waits = " ".join(f"{1000 * p99:.0f}" for p99 in p99s)
+        print(f"answers/s: {alone.rate:.0f} alone, {shared.rate:.0f} shared; p99 of the waits by worker, ms: {waits}")
+        assert len(p99s) == 4
+    print(f"throughput {median(ratios):.3f}, longest beside shortest p99 {median(spreads):.2f}")
+    assert median(ratios) >= throughput
+    assert median(spreads) <= FAIR
