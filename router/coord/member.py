@@ -235,7 +235,8 @@ class Member:
     def _report(self) -> None:
         self._answered_at = self._now()
         self._membership.reported(self._answered_at)
-        for place in list(self._limits):
+        in_use = [(group, replica) for group, replica, _ in self._pod.replicas() if self._pod.in_use(group, replica)]
+        for place in {**self._limits, **dict.fromkeys(in_use)}:
             self._say_bound(place)
         for demand in self._demands.values():
             self._send(demand)

@@ -166,6 +166,16 @@ def test_its_successor_in_the_pod_vouches_for_its_end(cluster):
     assert set(cluster.listed) == {A, "maitre-1_x", C}
 
 
+def test_what_workers_of_an_earlier_process_use_yet_is_reported_though_nobody_leased_it(cluster):
+    cluster.kill(B)
+    successor = cluster.add("maitre-1_x", alone=True)
+    successor.pod.running[GROUP, "r1"] = 2
+    cluster.run(SILENT_S + 2.0)
+    assert set(cluster.listed) == {A, "maitre-1_x", C}
+    assert cluster.routers[A].coordinator._table.ceiling("maitre-1_x", GROUP, "r1") == 2
+    assert limits(cluster, "r1") == {A: 2, "maitre-1_x": 0, C: 2}
+
+
 def test_a_successor_that_cannot_vouch_ends_nothing(cluster):
     cluster.kill(B)
     cluster.add("maitre-1_x", alone=False)
