@@ -100,6 +100,7 @@ class Admission(Generic[W, U]):
         self._queue: WaitQueue[W] = WaitQueue()
         self._ejections = Ejections()
         self._recalled = False
+        self._keeping = False
         self._hungry = 0
         self._yields = 0
         self.load = OfferedLoad()
@@ -247,6 +248,14 @@ class Admission(Generic[W, U]):
         self._recalled = hungry > 0 or yields > 0
         self._hand_back_idle()
 
+    def keep(self, *, keeping: bool) -> None:
+        """Whether idle slots stay although others are hungry: requests have just waited here, and will again.
+
+        Yields are not affected.
+        """
+        self._keeping = keeping
+        self._hand_back_idle()
+
     def held_by_replica(self) -> dict[str, int]:
         """How many slots are held of each replica of which any are, retired ones too."""
         return {replica.id: replica.held for replica in self._slots if replica.held}
@@ -303,13 +312,13 @@ class Admission(Generic[W, U]):
 
         One that could not be passed on here is not: above a limit that fell it vanishes anyway.
         """
-        if (self._queue and not self._yields) or not self._slots.can_pass_on(slot, waiter):
+        if ((self._queue or self._keeping) and not self._yields) or not self._slots.can_pass_on(slot, waiter):
             return False
         self._hand_back(slot, waiter)
         return True
 
     def _hand_back_idle(self) -> None:
-        while self._recalled and (slot := self._slots.take(self)) is not None:
+        while self._recalled and (self._yields or not self._keeping) and (slot := self._slots.take(self)) is not None:
             self._hand_back(slot, self)
 
     def _hand_back(self, slot: Slot[U], holder: object) -> None:

@@ -29,6 +29,7 @@ from router.serving.messages import (
     Holdings,
     InForce,
     Load,
+    Loads,
     Place,
     QueuePart,
     Rose,
@@ -171,7 +172,10 @@ class Crew:
             return
         now = worker.heard_at = self._now()
         match message:
-            case Load() | Rose() | Emptied():
+            case Loads(loads):
+                for load in loads:
+                    self._heard_of(name, load)
+            case Rose() | Emptied():
                 self._heard_of(name, message)
             case Bound():
                 self._perform(self._table.bound(name, message, now))

@@ -8,6 +8,9 @@ fell, and that requests wait for want of a slot.
     every SHIP_S       what was counted, of all that counted anything
     at once            bounds, starvation (at most every STARVING_S), a rise of load (at most every ROSE_S)
 
+A lane in which requests have waited within KEEP_S does not hand back what falls idle for a moment, however hungry others
+are: it would ask for it again at once, and slots would do nothing but travel.
+
 The control process may be this very process: then `say` is a call. Made by the composition roots; runs on the event
 loop of the data plane.
 """
@@ -15,7 +18,8 @@ loop of the data plane.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import partial
 from typing import Final, TypeVar
 
 from router.core.leases import Bound, Demand, Group, Lease, Recall
@@ -30,6 +34,7 @@ from router.serving.messages import (
     Forget,
     InForce,
     Load,
+    Loads,
     Place,
     QueuePart,
     Rose,
@@ -51,6 +56,8 @@ SHIP_TICKS: Final = 10
 STARVING_S: Final = 0.02
 """Where requests wait again and again, saying so 50 times a second is enough: nobody is to wait more than 50 ms for a
 free slot."""
+KEEP_S: Final = 0.02
+"""Part of the 50 ms: so long a slot may lie idle where requests have waited for one."""
 ROSE_S: Final = 0.05
 DECISION_S: Final = 0.08
 """After a rise of load the autoscaler decides in 100 ms, on loads that are to be fresh then."""
@@ -80,6 +87,9 @@ class DataSide:
         self._uncounted: set[Lane] = set()
         self._uncounted_endpoints: dict[str, EndpointMetrics] = {}
         self._starving: set[Lane] = set()
+        self._keeping: set[Lane] = set()
+        self._late: asyncio.TimerHandle | None = None
+        """When starvation is said that was kept back, for it was said just before."""
         self._starved: dict[Lane, tuple[Demand, float]] = {}
         """The demand last said of lanes that were starving, and when."""
         self._lowered: dict[tuple[Lane, str], None] = {}
@@ -112,12 +122,11 @@ class DataSide:
         """Says how busy a version is at this moment, if it is awake."""
         lane = self.front.lanes.get(group)
         if lane is not None and lane in self._awake:
-            self._report(lane)
+            self._report([lane])
 
     def report(self) -> None:
         """Says how busy every version is that is another than last said."""
-        for lane in list(self._awake):
-            self._report(lane)
+        self._report(list(self._awake))
 
     def ship(self) -> None:
         """Says what has been counted since the last time."""
@@ -143,8 +152,9 @@ class DataSide:
             lane.forget_recalls()
 
     def close(self) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
+        for alarm in (self._alarm, self._late):
+            if alarm is not None:
+                alarm.cancel()
 
     # -- what lanes say (`Voice`) -------------------------------------------------------------------------------------
 
@@ -163,10 +173,13 @@ class DataSide:
                 self._loop.call_later(DECISION_S, self.report)
 
     def starving(self, lane: Lane) -> None:
-        said = self._starved.get(lane)
-        if said is None or self._now() - said[1] >= STARVING_S:
-            self._starving.add(lane)
-            self._flush_soon()
+        lane.starved_at = self._now()
+        if lane not in self._keeping:
+            self._keeping.add(lane)
+            self._loop.call_soon(partial(lane.keep, keeping=True))
+            self._loop.call_later(KEEP_S, self._keep_no_more, lane)
+        self._starving.add(lane)
+        self._flush_soon()
 
     def lowered(self, lane: Lane, replica: str) -> None:
         self._lowered[lane, replica] = None
@@ -214,19 +227,47 @@ class DataSide:
         for lane, replica in lowered:
             self._say(lane.bound(replica))
         for lane in starving:
-            demand = lane.demand()
-            if demand.queued:  # unless somebody gave it a slot meanwhile
-                self._say_demand(lane, demand)
+            self._tell_starving(lane, lane.demand())
+        if self._starving and self._late is None:
+            self._late = self._loop.call_later(STARVING_S, self._flush_late)
+
+    def _flush_late(self) -> None:
+        self._late = None
+        self._flush()
+
+    def _tell_starving(self, lane: Lane, demand: Demand) -> None:
+        """Unless somebody gave it a slot meanwhile, or the lessor knows of about as much already."""
+        said = self._starved.get(lane)
+        if not demand.queued or (said is not None and not lane.leased and demand.queued <= 2 * said[0].queued):
+            return
+        if said is not None and self._now() - said[1] < STARVING_S:
+            self._starving.add(lane)
+        else:
+            self._say_demand(lane, demand)
 
     def _say_demand(self, lane: Lane, demand: Demand) -> None:
+        lane.leased = False
         self._starved[lane] = demand, self._now()
         self._say(demand)
 
-    def _report(self, lane: Lane) -> None:
-        load = lane.load()
-        if load != self._awake.get(lane):
-            self._awake[lane] = load
-            self._say(load)
+    def _keep_no_more(self, lane: Lane) -> None:
+        """When nothing has waited for KEEP_S; until then it is looked at again."""
+        left = lane.starved_at + KEEP_S - self._now()
+        if left > 0:
+            self._loop.call_later(left, self._keep_no_more, lane)
+        else:
+            self._keeping.discard(lane)
+            lane.keep(keeping=False)
+
+    def _report(self, lanes: Iterable[Lane]) -> None:
+        changed: list[Load] = []
+        for lane in lanes:
+            load = lane.load()
+            if load != self._awake.get(lane):
+                self._awake[lane] = load
+                changed.append(load)
+        if changed:
+            self._say(Loads(tuple(changed)))
 
     def _keep_ticking(self) -> None:
         if self._alarm is None:
@@ -235,8 +276,9 @@ class DataSide:
     def _tick(self) -> None:
         self._alarm = None
         self._ticks += 1
-        for lane, said in list(self._awake.items()):
-            self._report(lane)
+        before = dict(self._awake)
+        self._report(before)
+        for lane, said in before.items():
             load = self._awake[lane]
             if load == said and load is not None and not (load.held or load.queued or load.retrying or load.away):
                 del self._awake[lane]

@@ -71,6 +71,10 @@ class Lane:
         self.spec = version
         self.metrics = VersionMetrics()
         self.mirror_metrics: MirrorMetrics | None = None
+        self.starved_at = -inf
+        """When a request last began to wait for want of a slot (monotonic seconds)."""
+        self.leased = False
+        """Whether a lease came since its demand was last said."""
         self.rose_at = -inf
         """When it was last told that load rose (monotonic seconds)."""
         self._around = around
@@ -130,6 +134,7 @@ class Lane:
         if lease.number > self._numbers.get(lease.replica, -1):
             self._numbers[lease.replica] = lease.number
             now = self._around.now()
+            self.leased = True
             perform(self._admission.lend(lease.replica, lease.limit, now), now)
         self._around.voice.lowered(self, lease.replica)
 
@@ -137,6 +142,10 @@ class Lane:
         if recall.number > self._recall:
             self._recall = recall.number
             self._admission.recall(recall.hungry, recall.yields)
+
+    def keep(self, *, keeping: bool) -> None:
+        """Whether what falls idle stays although others are hungry."""
+        self._admission.keep(keeping=keeping)
 
     def forget_recalls(self) -> None:
         self._recall = 0

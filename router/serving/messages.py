@@ -136,6 +136,12 @@ class Load(NamedTuple):
     """Slots held, by replica; those of which none is held are left out."""
 
 
+class Loads(NamedTuple):
+    """Of all versions of which it has changed."""
+
+    loads: tuple[Load, ...]
+
+
 class Rose(NamedTuple):
     """A request of this version has to wait, or is refused for load."""
 
