@@ -63,8 +63,10 @@ class Failure:
 class Crowd:
     """The clients together."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str, patience_s: float) -> None:
         self._port = port
+        self._host = host
+        self._patience_s = patience_s
         self._over = asyncio.Event()
         self.conversations: list[Conversation] = []
         self.outcomes: Counter[str] = Counter()
@@ -95,7 +97,7 @@ class Crowd:
 
     async def _connect(self) -> tuple[Line | None, Conversation]:
         try:
-            line = await Line.open(self._port)
+            line = await Line.open(self._port, self._host)
         except OSError:
             self._failed(0, "refused")
             await asyncio.sleep(AGAIN_S)
@@ -106,7 +108,7 @@ class Crowd:
     async def _ask(self, line: Line, conversation: Conversation, request: bytes) -> Received:
         began = time.monotonic()
         line.transport.write(request)
-        received = await line.answer()
+        received = await line.answer(self._patience_s)
         if received.outcome != "ok":
             self._failed(conversation.port, received.outcome)
             return received
@@ -136,12 +138,15 @@ class Crowd:
 
 
 @asynccontextmanager
-async def crowd(port: int, clients: int, *requests: bytes) -> AsyncIterator[Crowd]:
+async def crowd(
+    port: int, clients: int, *requests: bytes, host: str = "127.0.0.1", patience_s: float = BOUND_S
+) -> AsyncIterator[Crowd]:
     """So many clients at work while the block runs, all of them answered once before it; all answered at its end.
 
-    Each has a request of its own, the next one of `requests`, which come again and again.
+    Each has a request of its own, the next one of `requests`, which come again and again. An answer that takes longer
+    than `patience_s` fails the test.
     """
-    those = Crowd(port)
+    those = Crowd(port, host, patience_s)
     asked = itertools.cycle(requests or [scoring()])
     async with asyncio.TaskGroup() as tasks:
         for _ in range(clients):

@@ -22,7 +22,7 @@ from tests.e2e.replicas import FixedReplica
 MODEL = Path(__file__).with_name("model.py")
 STREAMING_MODEL = Path(__file__).with_name("streaming_model.py")
 WEBSOCKET_MODEL = Path(__file__).with_name("websocket_model.py")
-READY = re.compile(r"maitre ready: data (https?)://127\.0\.0\.1:(\d+) admin (https?)://127\.0\.0\.1:(\d+)")
+READY = re.compile(r"maitre ready: data (https?)://127\.0\.0\.\d:(\d+) admin (https?)://127\.0\.0\.1:(\d+)")
 KEYS = {"primaryKey": "primary-key-0123456789", "secondaryKey": "secondary-key-0123456789"}
 BOUND_S = 20.0
 

@@ -67,8 +67,8 @@ class Line(asyncio.Protocol):
         self._more: asyncio.Future[None] | None = None
 
     @classmethod
-    async def open(cls, port: int) -> "Line":
-        _, line = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
+    async def open(cls, port: int, host: str = "127.0.0.1") -> "Line":
+        _, line = await asyncio.get_running_loop().create_connection(cls, host, port)
         return line
 
     def connection_made(self, transport) -> None:
@@ -94,9 +94,9 @@ class Line(asyncio.Protocol):
             await self._more
         return len(self.received) > before
 
-    async def answer(self) -> Received:
+    async def answer(self, bound_s: float = BOUND_S) -> Received:
         """The next answer, or what there is of it."""
-        async with asyncio.timeout(BOUND_S):
+        async with asyncio.timeout(bound_s):
             while b"\r\n\r\n" not in self.received:
                 if not await self.more():
                     return Received()

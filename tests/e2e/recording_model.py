@@ -54,9 +54,9 @@ class Model:
         self.slots = slots
         self.records: list[Work] = []
 
-    def listen(self) -> int:
+    def listen(self, host: str, port: int) -> int:
         """One more replica; its port."""
-        listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        listening = socket.create_server((host, port), backlog=1024)
         listening.setblocking(False)
         replica = Replica(self, listening)
         asyncio.get_running_loop().add_reader(listening, replica.accept)
@@ -192,12 +192,14 @@ class Conversation:
 
 async def main() -> None:
     parser = argparse.ArgumentParser()
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--replicas", type=int, default=1)
     parser.add_argument("--slots", type=int, default=1)
     parser.add_argument("--ms", type=float, default=0.0)
     options = parser.parse_args()
     model = Model(options.ms, options.slots)
-    print("listening", *(model.listen() for _ in range(options.replicas)), flush=True)
+    print("listening", *(model.listen(options.host, options.port) for _ in range(options.replicas)), flush=True)
     await asyncio.Event().wait()
 
 
