@@ -46,18 +46,24 @@ def cpu_s(maitre: Maitre) -> float:
     return cpu_seconds(maitre.process.pid)
 
 
+def listeners(port: int, pids: Collection[int]) -> set[int]:
+    """Which of these processes accept connections. IPv4."""
+    listening = {inode for inode, _ in _server_ends(port, listening=True)}
+    return {pid for pid in pids if not listening.isdisjoint(_sockets(pid))}
+
+
 def owners(port: int, pids: Collection[int]) -> dict[int, int]:
     """Which of these processes has accepted the connection of each client, by the client's port. IPv4."""
-    clients = dict(_accepted(port))
+    clients = dict(_server_ends(port, listening=False))
     return {clients[inode]: pid for pid in pids for inode in _sockets(pid) if inode in clients}
 
 
-def _accepted(port: int) -> list[tuple[str, int]]:
-    """Inode and client's port of the server's ends of all connections to a port of this machine."""
+def _server_ends(port: int, *, listening: bool) -> list[tuple[str, int]]:
+    """Of a port of this machine: inode and client's port of each connection, or of each socket that listens."""
     found = []
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         _, local, remote, state, _, _, _, _, _, inode, *_ = line.split()
-        if int(local.rpartition(":")[2], 16) == port and inode != "0" and state != LISTENING:
+        if int(local.rpartition(":")[2], 16) == port and inode != "0" and (state == LISTENING) == listening:
             found.append((inode, int(remote.rpartition(":")[2], 16)))
     return found
 
