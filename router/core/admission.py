@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from router.core.ejection import Ejections
@@ -68,6 +69,20 @@ class Refused:
     outcome: Outcome
 
 
+class Term:
+    """How long what is leased may be used; one for all versions of a process.
+
+    Compared with the clock when a slot is about to be used, not by a timer: a process that was stopped must not use
+    what has long been given to others, whatever it turns to first when it goes on.
+    """
+
+    __slots__ = ("ends",)
+
+    def __init__(self) -> None:
+        self.ends = inf
+        """Monotonic seconds. After it no request begins until more is lent in another term."""
+
+
 class Lessor(Protocol):
     """Whoever speaks for the lessor of a version's slots. Told amid a change: it takes note and calls nothing here."""
 
@@ -92,10 +107,12 @@ class Admission(Generic[W, U]):
         limits: Limits,
         lessor: Lessor | None = None,
         woken: Callable[[Admission[W, U]], None] | None = None,
+        term: Term | None = None,
     ) -> None:
         self._limits = limits
         self._lessor = lessor
         self._woken = woken
+        self._term = term or Term()
         self._slots: SlotTable[U] = SlotTable(limits.slots, None if lessor is None else lessor.lowered)
         self._queue: WaitQueue[W] = WaitQueue()
         self._ejections = Ejections()
@@ -117,6 +134,8 @@ class Admission(Generic[W, U]):
         """A slot at once, or None: then `enqueue` decides. Counts the request as offered."""
         if not self.awake:
             self._wake()
+        if now >= self._term.ends:
+            self._lose_leases()
         self.load.arrived(client, now)
         return self._slots.take(waiter)
 
@@ -146,6 +165,8 @@ class Admission(Generic[W, U]):
 
     def release(self, slot: Slot[U], waiter: W, now: float) -> Sequence[Grant[W, U]]:
         """Gives a slot back; the first waiter gets it. Raises SlotMisuse when `waiter` does not hold it."""
+        if now >= self._term.ends:
+            self._lose_leases()
         if self._recalled and self._yielded(slot, waiter):
             return NOTHING
         if not self._queue or not self._slots.can_pass_on(slot, waiter):
@@ -227,7 +248,7 @@ class Admission(Generic[W, U]):
         replica = self._slots.get(id)
         if replica is None or replica.retired:
             return NOTHING
-        self._slots.limit(replica, limit)
+        self._slots.limit(replica, limit if now < self._term.ends else 0)
         return self._serve_waiting(now)
 
     def bound(self, id: str) -> int:
@@ -287,6 +308,8 @@ class Admission(Generic[W, U]):
         return Refused(outcome)
 
     def _serve_waiting(self, now: float) -> Sequence[Grant[W, U]]:
+        if now >= self._term.ends:
+            self._lose_leases()
         grants: list[Grant[W, U]] = []
         while self._queue and self._slots.has_free:
             successor, late = self._queue.pop(now)
@@ -297,6 +320,12 @@ class Admission(Generic[W, U]):
             self._starve()
         self._hand_back_idle()
         return grants
+
+    def _lose_leases(self) -> None:
+        """The term has ended: what runs may end, nothing begins."""
+        for replica in list(self._slots):
+            if replica.leased:
+                self._slots.limit(replica, 0)
 
     def _wake(self) -> None:
         self.awake = True

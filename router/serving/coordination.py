@@ -16,10 +16,12 @@ import secrets
 import socket
 import stat
 from collections.abc import Callable, Iterable, Sequence
+from math import inf, isclose
 from pathlib import Path
 from typing import Any, Final
 
 from router.coord.coordinator import Coordinator, Office
+from router.coord.elapsed import elapsed_s
 from router.coord.handshake import Key
 from router.coord.member import Member
 from router.coord.seeking import Seeking
@@ -57,7 +59,7 @@ class Coordination:
         loop: asyncio.AbstractEventLoop,
         now: Callable[[], float],
     ) -> None:
-        """`bound` is the coordination port."""
+        """`bound` is the coordination port. `now` is the clock of the workers; terms go by `elapsed_s`."""
         self._crew = crew
         self._office = office
         self._bound = bound
@@ -65,12 +67,14 @@ class Coordination:
         self._loop = loop
         self._now = now
         self._dirty: dict[Group, None] = {}
+        self._term_ends = inf
+        """As the workers were told."""
         self._others: set[str] = set()
         """Routers whose loads count here."""
         self.coordinator = Coordinator(
-            name, office, longest_s=crew.longest_s, loaded=self._others_loaded, now=now, loop=loop
+            name, office, longest_s=crew.longest_s, loaded=self._others_loaded, now=elapsed_s, loop=loop
         )
-        self.member = Member(name, self, alone=True, longest_s=self._longest_s, now=now, loop=loop)
+        self.member = Member(name, self, alone=True, longest_s=self._longest_s, now=elapsed_s, loop=loop)
         self._server = CoordinationServer(self.coordinator, key, random_bytes=secrets.token_bytes, loop=loop)
         self._seeking = Seeking(
             self.member,
@@ -144,7 +148,8 @@ class Coordination:
 
     def heard_at(self, now: float) -> float:
         """While a router whose load counts is away, what is known is as old as its last word."""
-        return now - max((self.coordinator.away_for(router, now) for router in self._others), default=0.0)
+        elapsed = elapsed_s()
+        return now - max((self.coordinator.away_for(router, elapsed) for router in self._others), default=0.0)
 
     # -- what the member says (`Pod`) --------------------------------------------------------------------------------
 
@@ -198,11 +203,21 @@ class Coordination:
     async def _mind_others(self) -> None:
         """Who has been away for longer than it may use what it was leased has no load any more."""
         while True:
-            now, listed = self._now(), set(self.coordinator.routers)
+            self._tell_term()
+            now, listed = elapsed_s(), set(self.coordinator.routers)
             gone = {each for each in self._others if each not in listed}
             gone |= {each for each in self._others if self.coordinator.away_for(each, now) > LEASE_S + MARGIN_S}
             self._forget_others(gone)
             await asyncio.sleep(LOOK_S)
+
+    def _tell_term(self) -> None:
+        """While it holds leases of others, its workers may use them for as long as the term lasts, and no longer."""
+        ends = inf
+        if self.member.standing in (Standing.LEASED, Standing.HOLDING):
+            ends = self._now() + self.member.term_ends - elapsed_s()
+        if not isclose(ends, self._term_ends, abs_tol=LOOK_S):
+            self._term_ends = ends
+            self._crew.term_ends(ends)
 
     def _forget_others(self, routers: set[str]) -> None:
         self._others -= routers

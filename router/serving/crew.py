@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import inf
 from typing import Final, Protocol
 
 from router.core.lease_outbox import Effect
@@ -36,6 +37,7 @@ from router.serving.messages import (
     Served,
     Ship,
     Shipped,
+    TermEnds,
     Withdraw,
 )
 from router.serving.tally import Tally, endpoint_tally
@@ -102,6 +104,7 @@ class Crew:
         self._rose = rose
         self._table = LeaseTable(lowered=self._lowered)
         self._upper: Upper | None = None
+        self._term_ends = inf
         self._fallen: dict[tuple[Group, str], None] = {}
         """Replicas whose bound has fallen, for the lessor of this router."""
         self._wanting: dict[Group, Demand | None] = {}
@@ -132,6 +135,7 @@ class Crew:
         """A worker that can be told things: it is told everything."""
         self._workers[link.name] = _Worker(link, self._now())
         self._part_queues()
+        link.send(TermEnds(self._term_ends))
         link.send(Configure(self._configured, tuple(self._served.values())))
         for allotment in self._allotments.values():
             for message in allotment.introduction():
@@ -175,13 +179,14 @@ class Crew:
             case Loads(loads):
                 for load in loads:
                     self._heard_of(name, load)
+                    if load.queued or self._table.starves(load.group):
+                        self._demanded(name, Demand(load.group, load.queued, load.in_flight))
             case Rose() | Emptied():
                 self._heard_of(name, message)
             case Bound():
                 self._perform(self._table.bound(name, message, now))
             case Demand():
-                self._wanting.setdefault(message.group, None)
-                self._perform(self._table.demand(name, message, now))
+                self._demanded(name, message)
             case Counted():
                 self._counted(name, worker, message)
             case InForce(number):
@@ -282,6 +287,12 @@ class Crew:
         """The workers may use so many slots of a replica, together."""
         self._perform(self._table.resize(group, replica, limit, self._now()))
 
+    def term_ends(self, at: float) -> None:
+        """What is leased to this router may be used until then (monotonic seconds)."""
+        if at != self._term_ends:
+            self._term_ends = at
+            self.tell(TermEnds(at))
+
     def recall(self, group: Group, hungry: int, yields: int) -> None:
         """Others want slots: a `Recall`."""
         self._perform(self._table.give_up(group, hungry, yields, self._now()))
@@ -353,6 +364,10 @@ class Crew:
     def _part_queues(self) -> None:
         for index, worker in enumerate(self._workers.values()):
             worker.link.send(QueuePart(index, len(self._workers)))
+
+    def _demanded(self, name: str, demand: Demand) -> None:
+        self._wanting.setdefault(demand.group, None)
+        self._perform(self._table.demand(name, demand, self._now()))
 
     def _heard_of(self, name: str, message: Load | Rose | Emptied) -> None:
         allotment = self._allotments.get(message.group)

@@ -8,8 +8,8 @@ fell, and that requests wait for want of a slot.
     every SHIP_S       what was counted, of all that counted anything
     at once            bounds, starvation (at most every STARVING_S), a rise of load (at most every ROSE_S)
 
-A lane in which requests have waited within KEEP_S does not hand back what falls idle for a moment, however hungry others
-are: it would ask for it again at once, and slots would do nothing but travel.
+A lane in which requests have waited within KEEP_S does not hand back what falls idle for a moment, however hungry
+others are: it would ask for it again at once, and slots would do nothing but travel.
 
 The control process may be this very process: then `say` is a call. Made by the composition roots; runs on the event
 loop of the data plane.
@@ -22,6 +22,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import Final, TypeVar
 
+from router.core.admission import Term
 from router.core.leases import Bound, Demand, Group, Lease, Recall
 from router.core.routes import RouteTable
 from router.serving.front import Front
@@ -40,6 +41,7 @@ from router.serving.messages import (
     Rose,
     Ship,
     Shipped,
+    TermEnds,
     Withdraw,
 )
 from router.store.certificates import Certificates
@@ -81,7 +83,10 @@ class DataSide:
         self._now = now
         self._say = say
         self._clients = clients
-        self.front = Front(LaneSurroundings(loop, now, certificates, self), publish, self._ended, default_namespace)
+        self._term = Term()
+        self.front = Front(
+            LaneSurroundings(loop, now, certificates, self, self._term), publish, self._ended, default_namespace
+        )
         self._awake: dict[Lane, Load | None] = {}
         """With the load that was last said."""
         self._uncounted: set[Lane] = set()
@@ -109,6 +114,8 @@ class DataSide:
                 self._say(InForce(message.number))
             case Forget():
                 self.front.forget(message)
+            case TermEnds(at):
+                self._term.ends = at
             case QueuePart():
                 self.front.take_part(message)
             case Ship(number):
@@ -248,6 +255,8 @@ class DataSide:
     def _say_demand(self, lane: Lane, demand: Demand) -> None:
         lane.leased = False
         self._starved[lane] = demand, self._now()
+        if lane in self._awake:
+            self._awake[lane] = None  # the load after it is said in any case: it takes this demand's place
         self._say(demand)
 
     def _keep_no_more(self, lane: Lane) -> None:
@@ -283,19 +292,19 @@ class DataSide:
             if load == said and load is not None and not (load.held or load.queued or load.retrying or load.away):
                 del self._awake[lane]
                 lane.sleep()
-        for lane, (said_demand, _) in list(self._starved.items()):
-            self._tell_demand(lane, said_demand)
+        for lane in list(self._starved):
+            self._mind_demand(lane)
         if self._ticks % SHIP_TICKS == 0 and (self._uncounted or self._uncounted_endpoints):
             self.ship()
         if self._awake or self._starved or self._uncounted or self._uncounted_endpoints:
             self._keep_ticking()
 
-    def _tell_demand(self, lane: Lane, said: Demand) -> None:
-        """While it is known to have been starving, its demand is kept up to date; the last word is that it is not."""
+    def _mind_demand(self, lane: Lane) -> None:
+        """While it is known to have been starving, the loads that are said keep its demand up to date."""
         demand = lane.demand()
-        if demand != said:
-            self._say_demand(lane, demand)
-        if not demand.queued:
+        if demand.queued:
+            self._starved[lane] = demand, self._starved[lane][1]
+        else:
             del self._starved[lane]
 
 

@@ -17,7 +17,7 @@ from math import inf
 from pathlib import Path
 from typing import Protocol
 
-from router.core.admission import Admission, Limits
+from router.core.admission import Admission, Limits, Term
 from router.core.leases import Bound, Demand, Group, Lease, Recall
 from router.core.routes import MirrorRoute, VersionRoute
 from router.core.slots import Replica
@@ -59,6 +59,7 @@ class LaneSurroundings:
     now: Callable[[], float]
     certificates: Certificates
     voice: Voice
+    term: Term
 
 
 class Lane:
@@ -80,7 +81,9 @@ class Lane:
         self._around = around
         self._part = part
         self._server_timing = False
-        self._admission: Admission[Waiter, Upstream] = Admission(limits_of(version, part), self, self._woken)
+        self._admission: Admission[Waiter, Upstream] = Admission(
+            limits_of(version, part), self, self._woken, around.term
+        )
         self._placed: dict[str, TlsTerms | None] = {}
         self._numbers: dict[str, int] = {}
         self._recall = 0

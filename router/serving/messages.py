@@ -97,6 +97,13 @@ class QueuePart(NamedTuple):
     of: int
 
 
+class TermEnds(NamedTuple):
+    """Until then the leases of this router may be used, whatever becomes of the control process."""
+
+    at: float
+    """Monotonic seconds, of the clock that all processes of a machine share."""
+
+
 class Ship(NamedTuple):
     """Say at once how busy you are and what you have counted; `Shipped` follows it."""
 

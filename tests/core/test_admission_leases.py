@@ -2,7 +2,7 @@
 
 import pytest
 
-from router.core.admission import Admission, Limits
+from router.core.admission import Admission, Limits, Term
 from router.errors import SlotMisuse
 
 
@@ -269,3 +269,19 @@ def test_the_first_request_wakes_it_and_those_after_it_do_not():
     version.awake = False
     version.acquire("c", "client", 0.0)
     assert woken == [version, version]
+
+
+def test_nothing_begins_after_the_term_whatever_comes_first():
+    term = Term()
+    admission = Admission(Limits(slots=2), term=term)
+    admission.add_replica("a", "upstream", 0.0, limit=2)
+    term.ends = 10.0
+    running = admission.acquire("running", "client", 9.9)
+    assert admission.acquire("late", "client", 10.0) is None
+    assert admission.enqueue("late", "client", 10.0).deadline == 10.5
+    assert admission.bound("a") == 1, "what runs may end"
+    assert admission.release(running, "running", 10.1) == ()
+    assert admission.bound("a") == 0
+    assert not admission.lend("a", 2, 10.2), "a lease of the term that has ended"
+    term.ends = 20.0
+    assert [waiter for waiter, _ in admission.lend("a", 2, 10.3)] == ["late"]
