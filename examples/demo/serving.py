@@ -52,7 +52,8 @@ async def serving(config: Path, log: Path, line: Callable[[str], None]) -> Async
 
 def _command(config: Path, state: Path) -> list[str]:
     # python -m router is `maitre`, without a guess at where the environment keeps its commands
-    options = {"--config": config, "--state-dir": state, "--drain-seconds": DRAIN_S}
+    # one process: were it killed, workers of their own would serve on, and the demo wait for the end of what they print
+    options = {"--config": config, "--state-dir": state, "--drain-seconds": DRAIN_S, "--workers": 1}
     ports = ["--host", "127.0.0.1", "--port", "0", "--admin-port", "0"]
     return [sys.executable, "-m", "router", "serve", *(str(x) for pair in options.items() for x in pair), *ports]
 
