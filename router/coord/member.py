@@ -140,10 +140,6 @@ class Member:
         """What this router may use of a replica; to be asked when one becomes known."""
         return self._limits.get((group, replica), 0)
 
-    def took_over(self, group: Group, replica: str, limit: int) -> None:
-        """Before `start`: a worker of an earlier process of this pod has it, and goes on."""
-        self._limits[group, replica] = limit
-
     def gave_up(self, group: Group, replica: str, limit: int) -> None:
         """This router uses no more than so many slots from now on, because it was asked to (`Pod.recall`)."""
         place = group, replica

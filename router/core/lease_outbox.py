@@ -50,9 +50,6 @@ class LeaseOutbox:
         if holder in self._unanswered:
             self._unanswered[holder].pop((group, replica), None)
 
-    def unanswered(self, holder: str) -> list[Lease]:
-        return [lease for lease, _ in self._unanswered.get(holder, {}).values()]
-
     def overdue(self, now: float) -> None:
         for holder, unanswered in self._unanswered.items():
             for place, (lease, sent) in unanswered.items():

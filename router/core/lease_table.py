@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from router.core.lease_group import LeaseGroup, Lowered, Preference
 from router.core.lease_outbox import Effect, LeaseOutbox
-from router.core.leases import Bound, Demand, Group, Lease
+from router.core.leases import Bound, Demand, Group
 from router.core.sharing import preference
 
 BackAt = Callable[[Group], float] | Mapping[Group, float]
@@ -209,10 +209,6 @@ class LeaseTable:
     def number(self) -> int:
         """Everything that was said so far has this number or a smaller one."""
         return self._outbox.number
-
-    def unconfirmed(self, holder: str) -> Sequence[Lease]:
-        """Leases that it has not answered, to be sent again."""
-        return self._outbox.unanswered(holder)
 
     def __repr__(self) -> str:
         return f"<LeaseTable {list(self._groups.values())} joined={list(self._joined)} awaited={sorted(self._awaited)}>"
