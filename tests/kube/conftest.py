@@ -203,9 +203,10 @@ async def account(control_plane: ControlPlane, admin: AsyncClient, namespace: st
 async def launch(
     kubeconfig: Path, namespace: str, state: Path, *options: str, **environment: str
 ) -> asyncio.subprocess.Process:
-    """Begins `maitre serve` on a cluster; whoever asks for it ends it."""
+    """Begins `maitre serve` on a cluster, in one process unless told otherwise; whoever asks for it ends it."""
     command = [sys.executable, "-m", "router", "serve", "--kubernetes", "--namespace", namespace]
-    command += ["--port", "0", "--admin-port", "0", "--state-dir", str(state), *options]
+    command += ["--port", "0", "--admin-port", "0", "--state-dir", str(state)]
+    command += options if "--workers" in options else ("--workers", "1", *options)
     return await asyncio.create_subprocess_exec(
         *TETHER,
         *command,
