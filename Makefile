@@ -52,7 +52,7 @@ $(COMPILED)/.built: $(SETUP) setup.py $(shell find router autoscaler -name '*.py
 	@touch $@
 
 test-compiled: $(COMPILED)/.built
-	@rm -rf $(COMPILED)/tests $(COMPILED)/examples && cp -r tests examples $(COMPILED)/
+	@rm -rf $(COMPILED)/tests $(COMPILED)/examples $(COMPILED)/docs && cp -r tests examples docs $(COMPILED)/
 	cd $(COMPILED) && ../$(BIN)/python -m pytest tests/core tests/proxy tests/http tests/telemetry tests/serving tests/e2e/test_serve.py -m "not long" -q
 
 test-long: $(SETUP)
