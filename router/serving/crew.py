@@ -146,6 +146,8 @@ class Crew:
         """A worker of an earlier control process: what it has must not be given to others. It may get more, for it
         still has connections."""
         self._workers[link.name] = _Worker(link, self._now())
+        self._part_queues()
+        link.send(TermEnds(self._term_ends))
         self._perform(self._table.adopt(link.name, holdings.bounds, self._now()))
         self._perform(self._table.join(link.name, self._now()))
 
