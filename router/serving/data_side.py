@@ -174,7 +174,7 @@ class DataSide:
 
     def rose(self, lane: Lane) -> None:
         now = self._now()
-        if now - lane.rose_at >= ROSE_S:
+        if now >= lane.rose_at + ROSE_S:
             lane.rose_at = now
             self._say(Rose(lane.group))
             if now >= self._fresh_at:
@@ -260,7 +260,7 @@ class DataSide:
         said = self._starved.get(lane)
         if not demand.queued or (said is not None and not lane.leased and demand.queued <= 2 * said[0].queued):
             return
-        if said is not None and self._now() - said[1] < STARVING_S:
+        if said is not None and self._now() < said[1] + STARVING_S:
             self._starving.add(lane)
         else:
             self._say_demand(lane, demand)

@@ -67,6 +67,10 @@ class Loop:
     def call_exception_handler(self, context):
         self.errors.append(context["exception"])
 
+    @property
+    def busy(self):
+        return any(timer.call for _, _, timer in self._timers)
+
     def run(self, seconds=0.0, most=5_000):
         """Everything that is due until then. Fails where it does not come to rest."""
         end = self.now + seconds
@@ -98,14 +102,63 @@ class Request:
         self.late = True
 
 
-class Worker:
+class Side:
+    """A data side, and who asks it for slots. `said` is what it said; with nobody to hear it unless `say` is given."""
+
+    def __init__(self, loop=None, say=None):
+        self.loop = loop or Loop()
+        self.said, self.tables = [], []
+        self.clients = Clients(0, 0, 0)
+        self._say = say
+        self.side = DataSide(
+            self.loop,
+            self.loop.time,
+            Certificates(),
+            say=self._noted,
+            publish=self.tables.append,
+            clients=lambda: self.clients,
+            default_namespace="default",
+        )
+        self.tell = self.side.tell
+
+    def _noted(self, message):
+        self.said.append(message)
+        if self._say is not None:
+            self._say(message)
+
+    def taken(self, *kinds):
+        """What it said since it was last asked, of these kinds or of all."""
+        said, self.said[:] = list(self.said), []
+        return [message for message in said if not kinds or isinstance(message, kinds)]
+
+    def lane(self, group=BLUE):
+        return self.side.front.lanes[group]
+
+    def admission(self, group=BLUE):
+        return self.lane(group).route.admission
+
+    def begin(self, group=BLUE):
+        """A request: with a slot, or it waits, or is refused."""
+        admission, now = self.admission(group), self.loop.now
+        request = Request(admission)
+        request.slot = admission.acquire(request, request, now)
+        if request.slot is None:
+            request.answer = admission.enqueue(request, request, now)
+            self.lane(group).route.load_rose()
+        return request
+
+    def end(self, request):
+        slot, request.slot = request.slot, None
+        for waiter, granted in request.admission.release(slot, request, self.loop.now):
+            waiter.slot = granted
+
+
+class Worker(Side):
     """`kind`: "local", or "channel"."""
 
     def __init__(self, stage, name, kind):
         self.stage, self.name, self.kind = stage, name, kind
-        self.told, self.said = [], []
-        self.clients = Clients(0, 0, 0)
-        self.tables = []
+        self.told = []
         loop = stage.loop
         if kind == "local":
             self.link = LocalLink(stage.crew)
@@ -118,20 +171,8 @@ class Worker:
             self.link = ChannelLink(name, self.ours.send)
             say = self.theirs.send
 
-        def noted(message):
-            self.said.append(message)
-            say(message)
-
-        self.side = DataSide(
-            loop,
-            loop.time,
-            Certificates(),
-            say=noted,
-            publish=self.tables.append,
-            clients=lambda: self.clients,
-            default_namespace="default",
-        )
-        self.tell, self.side.tell = self.side.tell, self._told
+        super().__init__(loop, say)
+        self.side.tell = self._told
 
     def _told(self, message):
         self.told.append(message)
@@ -157,27 +198,6 @@ class Worker:
         if self.kind == "channel":
             self.ours.close()
             self.theirs.close()
-
-    def lane(self, group=BLUE):
-        return self.side.front.lanes[group]
-
-    def admission(self, group=BLUE):
-        return self.lane(group).route.admission
-
-    def begin(self, group=BLUE):
-        """A request: with a slot, or it waits, or is refused."""
-        admission, now = self.admission(group), self.stage.loop.now
-        request = Request(admission)
-        request.slot = admission.acquire(request, request, now)
-        if request.slot is None:
-            request.answer = admission.enqueue(request, request, now)
-            self.lane(group).route.load_rose()
-        return request
-
-    def end(self, request):
-        slot, request.slot = request.slot, None
-        for waiter, granted in request.admission.release(slot, request, self.stage.loop.now):
-            waiter.slot = granted
 
     def heard(self, *kinds):
         """What it was told of these kinds."""
