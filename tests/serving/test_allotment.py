@@ -103,6 +103,7 @@ async def test_with_no_worker_it_is_empty_at_once(crew):
     add(blue, "x")
     blue.retire("x")
     assert await is_emptied(blue, "x")
+    assert not blue._leaving
 
 
 async def test_an_answer_to_an_earlier_withdrawal_says_nothing_of_this_one(blue):

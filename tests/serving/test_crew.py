@@ -24,6 +24,7 @@ from router.serving.messages import (
     TermEnds,
     Withdraw,
 )
+from router.telemetry.counters import EndpointMetrics
 from router.telemetry.source import Clients
 from tests.serving.crew_stage import BLUE, GREEN, Stage
 
@@ -125,6 +126,16 @@ def test_what_those_who_have_gone_counted_stays(stage):
     assert blue.metrics.snapshot() == counted
     assert counted.requests == {("answered", 200): 1}
     assert stage.crew.counted("").snapshot().requests == {("not_found", 404): 1}
+
+
+def test_one_that_comes_under_a_name_that_was_there_before_counts_from_0_and_no_sum_falls(stage):
+    ended = EndpointMetrics()
+    ended.finished("not_found", 404, 0.1)
+    for times in (1, 2):
+        stage.crew.joined(SilentLink("0"))
+        stage.crew.heard("0", Counted({}, {}, {"": ended.snapshot()}, Clients(0, 0, 0)))
+        assert stage.crew.counted("").snapshot().requests == {("not_found", 404): times}
+        stage.crew.left("0")
 
 
 def test_a_replica_that_was_running_only_in_who_has_gone_is_empty(stage):
@@ -374,6 +385,8 @@ async def test_nobody_waits_for_a_worker_that_has_gone(crew, ask, answer):
     asking = asyncio.get_running_loop().create_task(ask(crew))
     await asyncio.sleep(0)
     crew.heard("0", answer(1))
+    for _ in range(5):
+        await asyncio.sleep(0)
     crew.left("1")
     await asyncio.wait_for(asking, FLUSH_S / 2)
 
