@@ -176,6 +176,8 @@ class LeaseGroup:
         holding.bounded(bound.number, bound.bound)
         if holding.limit < limit:
             party.sated_until = now + ANSWER_S
+            if unseen and holding.confirmed and not party.asked:
+                party.declined_until = now + ANSWER_S
         self._learnt(party, self._replicas[bound.replica], holding, unseen, ceiling)
 
     def demand(self, holder: str, demand: Demand) -> None:
@@ -212,7 +214,7 @@ class LeaseGroup:
                     self._lease(taker, replica, min(free, taker.lack) if len(takers) == 1 else 1)
                 elif self._hungry:
                     self._give_up(replica)
-                elif not self._spread(replica, free):
+                elif not self._spread(replica, free, now):
                     break
 
     def _give_up(self, replica: LeasedReplica) -> None:
@@ -220,8 +222,10 @@ class LeaseGroup:
         self._yields = max(0, self._yields - 1)
         self._set(replica, slots=replica.slots - 1)
 
-    def _spread(self, replica: LeasedReplica, free: int) -> bool:
-        parties = sorted(self._joined(), key=lambda party: (party.have, -self._prefer(replica.id, party.holder)))
+    def _spread(self, replica: LeasedReplica, free: int, now: float) -> bool:
+        """Not to whoever has just declined one: it would do so again, without end."""
+        takers = (party for party in self._joined() if now >= party.declined_until)
+        parties = sorted(takers, key=lambda party: (party.have, -self._prefer(replica.id, party.holder)))
         for party, slots in zip(parties, levelled([party.have for party in parties], free), strict=True):
             if slots:
                 self._lease(party, replica, slots)

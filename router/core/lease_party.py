@@ -19,6 +19,7 @@ class Party:
         "account",
         "asked",
         "asked_at",
+        "declined_until",
         "have",
         "holder",
         "holdings",
@@ -47,6 +48,8 @@ class Party:
         self.in_flight = 0
         self.sated_until = 0.0
         """It handed something back, so it has no need of slots, whatever it said before."""
+        self.declined_until = 0.0
+        """It answered a lease by handing it back though nobody asked for that: it knows no such version (any more)."""
         self.unusable = 0
         """Slots that it has and did not use when it said that requests wait: it cannot reach their replicas."""
         self.account = Account()

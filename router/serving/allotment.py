@@ -98,7 +98,9 @@ class Allotment:
     # -- what discovery says (`Roster`) -------------------------------------------------------------------------------
 
     def add(self, replica: str, host: str, port: int, tls: ReplicaTls | None) -> None:
-        self._leaving.pop(replica, None)
+        leaving = self._leaving.pop(replica, None)
+        if leaving is not None:  # what it runs still counts on: there is nothing left to wait for
+            leaving.emptied.set()
         place = Place(self.group, replica, host, port, _wanted(tls))
         self._placed[replica] = place
         self._crew.place(place, self._slots)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from math import inf
 from typing import Final, Protocol
 
@@ -146,6 +147,8 @@ class Crew:
         """A worker of an earlier control process: what it has must not be given to others. It may get more, for it
         still has connections."""
         self._workers[link.name] = _Worker(link, self._now())
+        self._part_queues()
+        link.send(TermEnds(self._term_ends))
         self._perform(self._table.adopt(link.name, holdings.bounds, self._now()))
         self._perform(self._table.join(link.name, self._now()))
 
@@ -401,11 +404,9 @@ class Crew:
     async def _until(self, done: Callable[[_Worker], bool]) -> None:
         deadline = self._now() + FLUSH_S
         while not all(map(done, self._workers.values())) and (left := deadline - self._now()) > 0:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await self._progress.wait()
-            except TimeoutError:
-                return
 
 
 def _plus(one: Clients, other: Clients) -> Clients:

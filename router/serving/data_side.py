@@ -113,7 +113,7 @@ class DataSide:
                 self.report()
                 self._say(InForce(message.number))
             case Forget():
-                self.front.forget(message)
+                self._forget(message)
             case TermEnds(at):
                 self._term.ends = at
             case QueuePart():
@@ -150,7 +150,7 @@ class DataSide:
         self._uncounted |= self._awake.keys()
 
     def bounds(self) -> tuple[Bound, ...]:
-        """All that is leased to this worker, or in use."""
+        """Of all that was leased to this worker and is here still, or in use."""
         return tuple(bound for lane in self.front.lanes.values() for bound in lane.bounds())
 
     def forget_recalls(self) -> None:
@@ -166,13 +166,15 @@ class DataSide:
     # -- what lanes say (`Voice`) -------------------------------------------------------------------------------------
 
     def woken(self, lane: Lane) -> None:
+        if lane is not self.front.lanes.get(lane.group):
+            return
         self._awake[lane] = None
         self._uncounted.add(lane)
         self._keep_ticking()
 
     def rose(self, lane: Lane) -> None:
         now = self._now()
-        if now - lane.rose_at >= ROSE_S:
+        if now >= lane.rose_at + ROSE_S:
             lane.rose_at = now
             self._say(Rose(lane.group))
             if now >= self._fresh_at:
@@ -217,6 +219,16 @@ class DataSide:
             case Expect():
                 lane.expect(message.coming)
 
+    def _forget(self, forget: Forget) -> None:
+        """Of requests that outlive their version nothing is said but bounds: its name may be another one's by then."""
+        lane = self.front.forget(forget)
+        if lane is not None:
+            self._awake.pop(lane, None)
+            self._uncounted.discard(lane)
+            self._starving.discard(lane)
+            self._starved.pop(lane, None)
+            lane.close()
+
     def _ended(self, label: str, metrics: EndpointMetrics) -> None:
         """A request of this endpoint ended before a version was picked."""
         self._uncounted_endpoints[label] = metrics
@@ -233,6 +245,7 @@ class DataSide:
         starving, self._starving = self._starving, set()
         for lane, replica in lowered:
             self._say(lane.bound(replica))
+            lane.said_bound(replica)
         for lane in starving:
             self._tell_starving(lane, lane.demand())
         if self._starving and self._late is None:
@@ -247,7 +260,7 @@ class DataSide:
         said = self._starved.get(lane)
         if not demand.queued or (said is not None and not lane.leased and demand.queued <= 2 * said[0].queued):
             return
-        if said is not None and self._now() - said[1] < STARVING_S:
+        if said is not None and self._now() < said[1] + STARVING_S:
             self._starving.add(lane)
         else:
             self._say_demand(lane, demand)

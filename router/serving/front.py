@@ -59,10 +59,9 @@ class Front:
             self._put(served)
         self._publish(self._table())
 
-    def forget(self, forget: Forget) -> None:
-        lane = self.lanes.pop(forget.group, None)
-        if lane is not None:
-            lane.close()
+    def forget(self, forget: Forget) -> Lane | None:
+        """The lane that there was; whoever asked closes it."""
+        return self.lanes.pop(forget.group, None)
 
     def take_part(self, part: QueuePart) -> None:
         if part != self._part:

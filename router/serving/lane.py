@@ -86,6 +86,7 @@ class Lane:
         )
         self._placed: dict[str, TlsTerms | None] = {}
         self._numbers: dict[str, int] = {}
+        """Of the newest lease, by replica; kept through a withdrawal for as long as anything is to be said of it."""
         self._recall = 0
         self.route = self._compile()
 
@@ -118,7 +119,6 @@ class Lane:
         certificates = self._around.certificates
         terms = None if place.tls is None else certificates.for_replicas(place.tls, ROOT)
         self._placed[place.replica] = terms
-        self._numbers.pop(place.replica, None)
         now, upstream = self._around.now(), Upstream(self._around.loop, place.host, place.port, terms)
         perform(self._admission.add_replica(place.replica, upstream, now, limit=0), now)
 
@@ -158,8 +158,13 @@ class Lane:
         return Bound(self.group, replica, self._numbers.get(replica, 0), self._admission.bound(replica))
 
     def bounds(self) -> list[Bound]:
-        """Of all replicas of which it uses any slot, or could."""
-        return [each for replica in self._numbers if (each := self.bound(replica)).bound]
+        """Of all replicas of which it has seen leases, 0 too: another lessor's numbers have to be beyond those."""
+        return [self.bound(replica) for replica in self._numbers]
+
+    def said_bound(self, replica: str) -> None:
+        """The lessor knows. What is not here any more may be forgotten, but no sooner: it is known by that number."""
+        if self._admission.replica(replica) is None:
+            self._numbers.pop(replica, None)
 
     def demand(self) -> Demand:
         return Demand(self.group, self._admission.queued, self._admission.in_flight)

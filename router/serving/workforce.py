@@ -19,9 +19,9 @@ from typing import Final, Protocol
 
 from autoscaler.errors import ScaleFailed
 from router.cgroups import usable_cores
-from router.core.leases import Group
 from router.discovery.warden import Warden
 from router.proxy.listener import bind
+from router.serving.channel_link import ChannelLink
 from router.serving.crew import Crew
 from router.serving.local_link import LocalLink
 from router.serving.messages import Begin, Holdings
@@ -130,18 +130,6 @@ class Solo:
         await self._worker.drain(seconds, hurry)
 
 
-class _ChannelLink:
-    """A `Link` to a worker in a process of its own."""
-
-    def __init__(self, worker: WorkerProcess) -> None:
-        self.name = worker.name
-        self.send = worker.send
-
-    def refresh(self, group: Group) -> bool:
-        """What it says takes its time to come."""
-        return False
-
-
 class Crewed:
     """Workers in processes of their own; the supervisor's `Owner`."""
 
@@ -222,14 +210,14 @@ class Crewed:
             return  # it has a configuration, and drains
         terms = self._terms
         worker.send(Begin(terms.settings, terms.default_namespace, self._instance))
-        terms.crew.joined(_ChannelLink(worker))
+        terms.crew.joined(ChannelLink(worker.name, worker.send))
 
     def received(self, worker: WorkerProcess, message: object) -> None:
         if isinstance(message, Pulse):
             self._terms.loads.shipped(worker.name, message, self._terms.now())
             self._terms.crew.alive(worker.name)
         elif isinstance(message, Holdings):
-            self._terms.crew.adopted(_ChannelLink(worker), message)
+            self._terms.crew.adopted(ChannelLink(worker.name, worker.send), message)
             self._adopting[worker].set()
         else:
             self._terms.crew.heard(worker.name, message)

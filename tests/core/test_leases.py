@@ -317,6 +317,18 @@ def test_a_replica_that_the_fresh_lessor_has_not_found_yet_is_left_to_who_has_it
     assert leases(table.join("b", 3.0)) == {("b", "z"): 0}  # by then it should have
 
 
+def test_who_declines_a_lease_is_not_given_it_again_at_once():
+    """A worker that came while the version was ending does not know it."""
+    table = table_with("a", x=1)
+    table.join("b", 0.0)
+    offered = hand_back(table, "a", "x", 0)
+    assert leases(offered) == {("b", "x"): 1}
+    assert leases(hand_back(table, "b", "x", 0)) == {("a", "x"): 1}
+    assert leases(hand_back(table, "a", "x", 0)) == {}
+    table.demand("a", Demand(GROUP, 1, 0), 0.0)
+    assert table.ceiling("a", GROUP, "x") == 1, "unless it wants it"
+
+
 # -- slots that are given up -------------------------------------------------------------------------------------------
 
 
