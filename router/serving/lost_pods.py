@@ -108,4 +108,4 @@ def _has_ended(pod: Pod) -> bool:
     if status is None or status.phase not in ("Failed", "Succeeded"):
         return False
     containers = status.containerStatuses or []
-    return bool(containers) and all(each.state is not None and each.state.terminated for each in containers)
+    return bool(containers) and all(each.state is not None and each.state.terminated is not None for each in containers)

@@ -54,7 +54,9 @@ def test_a_namespace_gets_the_rights_that_the_cluster_gets() -> None:
     assert rules(IN_ONE) == rules(EVERYWHERE)
 
 
-@pytest.mark.parametrize("path", [EVERYWHERE, IN_ONE, OF_THE_LEASE, OF_ITS_PODS, OF_COORDINATION], ids=lambda path: path.parent.stem)
+@pytest.mark.parametrize(
+    "path", [EVERYWHERE, IN_ONE, OF_THE_LEASE, OF_ITS_PODS, OF_COORDINATION], ids=lambda path: path.parent.stem
+)
 def test_no_rule_is_for_whatever_there_may_be(path: Path) -> None:
     assert not [rule for rule in rules(path) if any("*" in part for part in rule)]
 
