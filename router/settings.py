@@ -53,6 +53,8 @@ class KubernetesSettings:
     """Where endpoints are looked for; empty: in all."""
     pod: str = ""
     """The name of this router among its like, and in the Events that it writes."""
+    pod_uid: str | None = None
+    """Of the pod that this router is; None: it may be none, and nothing is concluded from what pods there are."""
     own_namespace: str | None = None
     """Where this router runs, and the Lease is; None: the one that its credentials name."""
     coordination: CoordinationSettings | None = None

@@ -71,6 +71,7 @@ DefaultNamespace = Annotated[
 PodName = Annotated[
     str | None, typer.Option(help="Of this router, for the election and Events.", envvar="POD_NAME", hidden=True)
 ]
+PodUid = Annotated[str | None, typer.Option(help="Of the pod that this router is.", envvar="POD_UID", hidden=True)]
 PodNamespace = Annotated[str | None, typer.Option(help="Where its Lease is.", envvar="POD_NAMESPACE", hidden=True)]
 Host = Annotated[str, typer.Option(help="Address of the data port.", envvar="MAITRE_HOST")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Data port; 0 picks a free one.", envvar="MAITRE_PORT")]
@@ -187,6 +188,7 @@ def serve(
     namespace: Namespaces = None,
     default_namespace: DefaultNamespace = None,
     pod_name: PodName = None,
+    pod_uid: PodUid = None,
     pod_namespace: PodNamespace = None,
     host: Host = "0.0.0.0",  # noqa: S104  see Settings.host
     port: Port = 8080,
@@ -238,7 +240,9 @@ def serve(
     router_pods = _router_pods(own_workload, min_router_pods, max_router_pods) if max_router_pods else None
     settings = Settings(
         config=config,
-        kubernetes=_kubernetes(namespace, pod_name, pod_namespace, coordination, router_pods) if kubernetes else None,
+        kubernetes=_kubernetes(namespace, pod_name, pod_uid, pod_namespace, coordination, router_pods)
+        if kubernetes
+        else None,
         default_namespace=default_namespace,
         host=host,
         port=port,
@@ -304,6 +308,7 @@ def _workers(text: str) -> int | None:
 def _kubernetes(
     namespaces: list[str] | None,
     pod_name: str | None,
+    pod_uid: str | None,
     pod_namespace: str | None,
     coordination: CoordinationSettings | None,
     router_pods: RouterPodsSettings | None,
@@ -311,6 +316,7 @@ def _kubernetes(
     return KubernetesSettings(
         namespaces=tuple(dict.fromkeys(namespaces or ())),
         pod=pod_name or socket.gethostname(),
+        pod_uid=pod_uid or None,
         own_namespace=pod_namespace,
         coordination=coordination,
         router_pods=router_pods,

@@ -29,8 +29,8 @@ CHALLENGE_BYTES: Final = 32
 KEY_BYTES: Final = 32
 """The least that a key must have: proofs can be guessed at offline, so it must be random, not chosen."""
 
-MAX_NAME_BYTES: Final = 300
-"""A pod's name has at most 253 characters, the process's own part 37."""
+MAX_NAME_BYTES: Final = 330
+"""A pod's name has at most 253 characters, its uid 36 and the process's own part as many; and there are two signs."""
 
 SEAL_BYTES: Final = 32
 

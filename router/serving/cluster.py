@@ -40,6 +40,7 @@ from router.serving.coordination import Coordination, read_key
 from router.serving.crew import Crew
 from router.serving.deployment import ClusterPremises, DeploymentReplicas
 from router.serving.fleet import Fleet
+from router.serving.lost_pods import LostPods
 from router.serving.notices import Notices
 from router.serving.own_pods import OwnPods
 from router.serving.reporter import StatusReporter
@@ -82,7 +83,7 @@ class Cluster:
             namespaces=settings.namespaces,
             pause=self.contact.pause,
         )
-        identity = identity_of(settings.pod)
+        identity = identity_of(settings.pod, settings.pod_uid)
         lease = ClusterLease(self._client, self.namespace, LEASE)
         self._leases = f"leases in namespace {self.namespace}"
         self._identity = identity
@@ -125,6 +126,8 @@ class Cluster:
         )
         leftovers = Leftovers(self._pods, self._marker)
         works = [scale, lambda: self._report(reporter), self._keys.run, self._teller.run, leftovers.run]
+        if self._coordination is not None:
+            works.append(LostPods(self._client, self.namespace, self._coordination.coordinator, self.contact).run)
         self._tenure = Tenure(works)
         async with asyncio.TaskGroup() as tasks:
             for reflector in (*self.store.reflectors, *self._pod_reflectors):

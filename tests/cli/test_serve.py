@@ -69,10 +69,10 @@ def test_options(run):
 def test_in_a_cluster(run):
     _, settings = run(
         "--kubernetes", "--namespace", "web", "--namespace", "shop", "--namespace", "web", "--default-namespace", "web",
-        POD_NAME="maitre-1", POD_NAMESPACE="maitre-system",
+        POD_NAME="maitre-1", POD_UID="a-uid", POD_NAMESPACE="maitre-system",
     )  # fmt: skip
     assert settings == Settings(
-        kubernetes=KubernetesSettings(("web", "shop"), pod="maitre-1", own_namespace="maitre-system"),
+        kubernetes=KubernetesSettings(("web", "shop"), pod="maitre-1", pod_uid="a-uid", own_namespace="maitre-system"),
         default_namespace="web",
     )
 

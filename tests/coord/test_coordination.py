@@ -212,6 +212,26 @@ def test_a_fresh_leader_gives_nothing_while_one_that_was_listed_may_use_it(clust
     assert limits(cluster, "r1") == {B: 3, C: 3}
 
 
+def test_a_fresh_leader_gives_out_all_as_soon_as_the_one_that_is_away_is_known_to_be_dead(cluster):
+    cluster.kill(A)
+    cluster.run(4.5)
+    cluster.lead(B)
+    assert set(cluster.routers[B].coordinator.away) == {A, C}
+    cluster.routers[B].coordinator.died(A)
+    cluster.run(1.5)
+    assert limits(cluster, "r1") == {B: 3, C: 3}
+    assert cluster.routers[B].coordinator.away == []
+
+
+def test_who_is_away_is_known_to_the_one_that_leads_and_to_nobody_else(cluster):
+    assert cluster.routers[A].coordinator.away == []
+    cluster.kill(B)
+    cluster.run(SILENT_S + 1.0)
+    assert [list(cluster.routers[each].coordinator.away) for each in (A, C)] == [[B], []]
+    cluster.lead("")
+    assert cluster.routers[A].coordinator.away == []
+
+
 def test_a_report_that_hung_on_its_way_is_not_believed(cluster):
     coordinator, late = cluster.routers[A].coordinator, Wire("maitre-9_z")
     cluster.listed = (*cluster.listed, late.peer)

@@ -2,11 +2,13 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from uuid import uuid4
 
 import pytest
 
 from router.coord.election import FREE, Record
-from router.coord.identity import identity_of
+from router.coord.handshake import MAX_NAME_BYTES
+from router.coord.identity import identity_of, pod_of, pod_uid_of
 from router.coord.leader import Leader
 from tests.fakes.clock import FakeClock
 from tests.fakes.lease import FakeLease, LeaseStore, fail, hang, straight
@@ -250,6 +252,14 @@ async def test_that_it_may_read_and_not_write_the_lease_is_told_once(clock, stor
 def test_no_two_processes_have_one_identity():
     assert identity_of("maitre-0") != identity_of("maitre-0")
     assert identity_of("maitre-0").startswith("maitre-0_")
+
+
+@pytest.mark.parametrize("pod", ["maitre-0", "maitre.0", "a_laptop"])
+@pytest.mark.parametrize("uid", [None, "8f14e45f-ceea-467f-a0e6-6bda28411ef4"])
+def test_an_identity_says_of_which_pod_it_is(pod, uid):
+    identity = identity_of(pod, uid)
+    assert (pod_of(identity), pod_uid_of(identity)) == (pod, uid)
+    assert len(identity_of("p" * 253, str(uuid4())).encode()) <= MAX_NAME_BYTES
 
 
 async def test_it_shows_itself(clock, store):

@@ -115,6 +115,7 @@ def test_serve_understands_what_it_is_told(patch: str | None, monkeypatch: pytes
     assert (coordination is not None) == (patch in PATCHES[2:])
     if coordination is not None and patch == PATCHES[2]:
         assert (coordination.host, coordination.advertise) == ("a-field", None), "the pod's own address, and no other"
+        assert settings.kubernetes.pod_uid == "a-field"
         expected["coordination"] = coordination.port
     assert ports == expected
     assert settings.host == settings.admin_host == "0.0.0.0"

@@ -16,6 +16,7 @@ EVERYWHERE = DEPLOY / "cluster-wide" / "cluster-role.yaml"
 IN_ONE = DEPLOY / "namespaced" / "grant" / "role.yaml"
 OF_THE_LEASE = DEPLOY / "base" / "leader-role.yaml"
 OF_ITS_PODS = DEPLOY / "router-pods" / "role.yaml"
+OF_COORDINATION = DEPLOY / "coordination" / "role.yaml"
 
 
 def rules(path: Path) -> set[Rule]:
@@ -46,14 +47,16 @@ def explanation(row: str) -> Rule:
 
 
 def test_each_right_is_explained_and_no_other() -> None:
-    assert explained() == [rules(EVERYWHERE), rules(OF_THE_LEASE), rules(OF_ITS_PODS)]
+    assert explained() == [rules(EVERYWHERE), rules(OF_THE_LEASE), rules(OF_ITS_PODS), rules(OF_COORDINATION)]
 
 
 def test_a_namespace_gets_the_rights_that_the_cluster_gets() -> None:
     assert rules(IN_ONE) == rules(EVERYWHERE)
 
 
-@pytest.mark.parametrize("path", [EVERYWHERE, IN_ONE, OF_THE_LEASE, OF_ITS_PODS], ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [EVERYWHERE, IN_ONE, OF_THE_LEASE, OF_ITS_PODS, OF_COORDINATION], ids=lambda path: path.parent.stem
+)
 def test_no_rule_is_for_whatever_there_may_be(path: Path) -> None:
     assert not [rule for rule in rules(path) if any("*" in part for part in rule)]
 

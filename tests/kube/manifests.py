@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.e2e.conftest import MODEL
+from tests.e2e.recording_replicas import MODEL as RECORDING_MODEL
 
 PORT = 5001
 IMAGE = "model"
@@ -48,6 +49,15 @@ def workload(
     if kind == "StatefulSet":
         spec["serviceName"] = name
     return {"apiVersion": api_version, "kind": kind, "metadata": {"name": name}, "spec": spec}
+
+
+def recording_workload(name: str, *, slots: int, ms: int, replicas: int = 1) -> dict[str, Any]:
+    """A Deployment of `tests/e2e/recording_model.py`."""
+    made = workload(name, "--slots", str(slots), "--ms", str(ms), replicas=replicas, model=RECORDING_MODEL)
+    container = made["spec"]["template"]["spec"]["containers"][0]
+    container["args"].remove("--finish")
+    container["readinessProbe"]["httpGet"]["path"] = "/ready"
+    return made
 
 
 def _from_field(variable: str, path: str) -> dict[str, Any]:

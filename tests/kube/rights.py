@@ -5,6 +5,7 @@ All of it, or without one pair of resource and verb; with more for kinds of the 
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.deploy.objects import DEPLOY, read
@@ -27,13 +28,13 @@ class Pair(NamedTuple):
 
 def pairs() -> list[Pair]:
     """All that is given."""
-    return [_pair(rule) for each in _objects() for rule in _one_by_one(each.get("rules", ()))]
+    return [_pair(rule) for each in _objects(*ROLES) for rule in _one_by_one(each.get("rules", ()))]
 
 
-def rights(*kinds: tuple[str, str], without: Pair | None = None) -> str:
+def rights(*kinds: tuple[str, str], without: Pair | None = None, more: Iterable[Path] = ()) -> str:
     """Manifests for `serve_in_cluster(allowed=…)`. `kinds`: group and plural of targets that are no Deployments or
-    StatefulSets, for which docs/kubernetes.md has two rules more."""
-    objects = _objects()
+    StatefulSets, for which docs/kubernetes.md has two rules more. `more`: manifests of roles beside these."""
+    objects = _objects(*ROLES, *more)
     for each in objects:
         each["metadata"]["namespace"] = "{namespace}"
         for subject in each.get("subjects", ()):
@@ -45,8 +46,8 @@ def rights(*kinds: tuple[str, str], without: Pair | None = None) -> str:
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
 
 
-def _objects() -> list[dict[str, Any]]:
-    return [each for path in ROLES for each in read(path.read_text())]
+def _objects(*paths: Path) -> list[dict[str, Any]]:
+    return [each for path in paths for each in read(path.read_text())]
 
 
 def _one_by_one(rules: Iterable[Rule]) -> Iterable[Rule]:

@@ -16,7 +16,6 @@ from router.coord.lease import ROUTERS
 from router.core.sharing import shares
 from tests.e2e.client import Connection
 from tests.e2e.occupancy import Work, moments, most_at_once, overbooked, parse
-from tests.e2e.recording_replicas import MODEL
 from tests.kube import manifests
 from tests.kube.conftest import ALL, account
 from tests.kube.parted_network import PartedNetwork
@@ -95,15 +94,6 @@ class Together:
         assert overbooked(works, 1) == []
 
 
-def recording_workload(name: str) -> dict:
-    """Pods of `recording_model.py`."""
-    made = manifests.workload(name, "--slots", "1", "--ms", str(MS), replicas=REPLICAS, model=MODEL)
-    container = made["spec"]["template"]["spec"]["containers"][0]
-    container["args"].remove("--finish")
-    container["readinessProbe"]["httpGet"]["path"] = "/ready"
-    return made
-
-
 async def records(pod, number: int) -> list[Work]:
     """What it has worked on. All pods have the same port, so they go by their numbers."""
     connection = Connection(manifests.PORT, host=pod.ip)
@@ -133,7 +123,9 @@ def _busy_again(works, since: int, until: int) -> str:
 async def together(
     definition, control_plane, admin, namespace, kubelet, replica_sets, tmp_path
 ) -> AsyncIterator[Together]:
-    await admin.create(from_dict(recording_workload("blue")), namespace=namespace)
+    await admin.create(
+        from_dict(manifests.recording_workload("blue", slots=1, ms=MS, replicas=REPLICAS)), namespace=namespace
+    )
     fixed = {"scoringTimeoutMs": 2000, "maxQueueWaitMs": 30_000, "autoscale": {"enabled": False}}
     await admin.create(endpoint(version("blue", **fixed), serverTiming=True), namespace=namespace)
     pods = await kubelet.ready(REPLICAS)

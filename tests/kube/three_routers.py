@@ -22,8 +22,19 @@ LOOK_S = 0.02
 class Router:
     """One pod: the process that it has now, and the load on it."""
 
-    def __init__(self, number: int, kubeconfig: Path, namespace: str, folder: Path, network: PartedNetwork) -> None:
+    def __init__(
+        self,
+        number: int,
+        kubeconfig: Path,
+        namespace: str,
+        folder: Path,
+        network: PartedNetwork,
+        *,
+        uid: str | None = None,
+    ) -> None:
+        """`uid`: of its pod, if it is to know that it is one."""
         self.pod = f"maitre-{number}"
+        self._uid = uid
         self.host = f"127.0.0.{number + 2}"
         self.maitre: Maitre
         self.load: Crowd | None = None
@@ -57,6 +68,8 @@ class Router:
         ]
         options = ["--host", self.host, "--workers", "1", "--default-namespace", namespace, *coordination]
         names = {"POD_NAME": self.pod, "POD_NAMESPACE": namespace}
+        if self._uid is not None:
+            names["POD_UID"] = self._uid
         process = await launch(kubeconfig, namespace, folder / self.pod, *options, **names)
         self.maitre = await until_ready(process, kubeconfig)
         self._ends.push_async_callback(self.maitre.close)

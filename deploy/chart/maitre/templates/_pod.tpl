@@ -55,6 +55,10 @@
 {{- end }}
 {{- end }}
 {{- if .Values.coordination.enabled }}
+- name: POD_UID
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.uid
 - name: MAITRE_COORDINATION_KEY_FILE
   value: /etc/maitre/coordination/key
 - name: MAITRE_COORDINATION_HOST
