@@ -5,6 +5,7 @@ What it promises (contract, section 6), in the order in which the rules bind:
 1. Hands off, because something else scales the workload: the size stays as it is found. Likewise switched off. A fixed
    size is kept, whatever the load.
 2. Old or missing data: hold. Only a size below the minimum is corrected then; nothing is ever taken away blindly.
+   While only some of it is missing, what is known is a lower bound: it raises the size, and never lowers it.
 3. Up at once, in one step, to `ceil(demand / (slots × target utilization))` within minimum and maximum.
 4. Down only to the highest size wanted in the last `scale_down_window_s`, and not at all before one such window has
    been seen (a restarted autoscaler has no memory of the load it would be cutting into; Knative learnt this in its PR
@@ -106,6 +107,8 @@ class Observation:
     ready: int = 0
     unschedulable: int = 0
     """Replicas that the cluster has no room for."""
+    unheard: int = 0
+    """Routers under which there may be more of all this, but which cannot be heard now."""
     current: int = 0
     """The size asked for so far, or found."""
 
@@ -134,7 +137,7 @@ class Reason(StrEnum):
     FIRST_WINDOW = "first_window"
     """Demand needs less, but one whole window has not been seen yet."""
     STALE = "stale"
-    """Data is old or missing: hold."""
+    """Data is old or missing: hold, or at least do not shrink."""
     FIXED = "fixed"
     DISABLED = "disabled"
     HANDS_OFF = "hands_off"
@@ -164,6 +167,7 @@ class Numbers(NamedTuple):
     age_s: float | None = None
     """Age of the observation."""
     unschedulable: int = 0
+    unheard: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +237,7 @@ def decide(
     numbers = Numbers() if observation is None else _measure(settings, load, observation, now)
     current = state.current if observation is None else observation.current
 
-    choice = _without_demand(settings, current, numbers.age_s)
+    choice = _without_demand(settings, current, numbers)
     wanted = choice.wanted if choice else _clamp(settings, numbers.needed)
     window = state.wanted.add(now, wanted, settings.scale_down_window_s)
     if choice is None:
@@ -248,13 +252,13 @@ def decide(
         reason=choice.reason,
         numbers=numbers._replace(window_max=window.maximum),
         dry_run=settings.dry_run,
-        settled=_is_settled(settings, load, choice, current, numbers.age_s),
+        settled=_is_settled(settings, load, choice, current, numbers),
     )
     return ScalingState(window, load, current), decision
 
 
-def _without_demand(settings: ScalingSettings, current: int, age_s: float | None) -> _Choice | None:
-    """The choice where load has no say; None where it has.
+def _without_demand(settings: ScalingSettings, current: int, numbers: Numbers) -> _Choice | None:
+    """The choice where load has no say, or too little of it is known to go by; None where it decides.
 
     Holding on stale data counts as wanting what is there, so the window starts anew when data comes back; and when
     hands may be on again.
@@ -265,7 +269,7 @@ def _without_demand(settings: ScalingSettings, current: int, age_s: float | None
         return _Choice(settings.fixed_replicas, settings.fixed_replicas, Reason.FIXED)
     if not settings.enabled:
         return _Choice(current, current, Reason.DISABLED)
-    if _is_stale(settings, age_s):
+    if _is_stale(settings, numbers.age_s) or (numbers.unheard and _clamp(settings, numbers.needed) < current):
         held = max(current, settings.min_replicas)
         return _Choice(held, held, Reason.STALE if held == current else Reason.MINIMUM)
     return None
@@ -325,6 +329,7 @@ def _measure(settings: ScalingSettings, load: LoadWindow, seen: Observation, now
         ready=seen.ready,
         age_s=now - seen.at,
         unschedulable=seen.unschedulable,
+        unheard=seen.unheard,
     )
 
 
@@ -342,11 +347,11 @@ def _arrival_rate(load: LoadWindow, *, pressed: bool) -> float:
 
 
 def _is_settled(
-    settings: ScalingSettings, load: LoadWindow, choice: _Choice, current: int, age_s: float | None
+    settings: ScalingSettings, load: LoadWindow, choice: _Choice, current: int, numbers: Numbers
 ) -> bool:
     """Whether time alone changes nothing: the size is what is wanted now, and no rate is left to decay."""
     if choice.desired != choice.wanted or (choice.desired != current and not settings.dry_run):
         return False
     if choice.reason in (Reason.FIXED, Reason.DISABLED, Reason.HANDS_OFF):
         return True
-    return not _is_stale(settings, age_s) and load.rate(LOAD_HISTORY_S) == 0
+    return not _is_stale(settings, numbers.age_s) and not numbers.unheard and load.rate(LOAD_HISTORY_S) == 0

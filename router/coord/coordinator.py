@@ -136,10 +136,6 @@ class Coordinator:
         """The other routers that may be using slots, and are not here; nobody, while this router does not lead."""
         return [name for name in self._roll.away if name != self.name] if self._table is not None else []
 
-    def away_for(self, name: str, now: float) -> float:
-        """Seconds since this router was cut off; 0 when it is here, or not known."""
-        return self._roll.away_for(name, now) if name in self._roll else 0.0
-
     # -- leading ------------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:

@@ -43,6 +43,10 @@ class Distributor(Protocol):
     def heard_at(self, now: float) -> float:
         """Since when no worker has been silent for longer than it should be."""
 
+    @property
+    def unheard(self) -> int:
+        """Other routers that may be serving, and cannot be heard."""
+
 
 class Offered(NamedTuple):
     """Cumulative numbers of all workers that ever were."""
@@ -199,6 +203,11 @@ class Allotment:
     def heard_at(self, now: float) -> float:
         """Of when the numbers are, at the latest."""
         return self._crew.heard_at(now)
+
+    @property
+    def unheard(self) -> int:
+        """Routers whose numbers are as they told them last, or missing altogether."""
+        return self._crew.unheard
 
     def has(self, replica: str) -> bool:
         """Whether it is ready; it may be ejected."""

@@ -26,7 +26,6 @@ from router.coord.handshake import Key
 from router.coord.member import Member
 from router.coord.seeking import Seeking
 from router.coord.server import CoordinationServer
-from router.coord.terms import LEASE_S, MARGIN_S
 from router.core.leases import Demand, Group
 from router.core.standing import Standing
 from router.errors import CoordinationKeyRefused
@@ -146,10 +145,9 @@ class Coordination:
     def loaded(self, group: Group) -> None:
         self._dirty[group] = None
 
-    def heard_at(self, now: float) -> float:
-        """While a router whose load counts is away, what is known is as old as its last word."""
-        elapsed = elapsed_s()
-        return now - max((self.coordinator.away_for(router, elapsed) for router in self._others), default=0.0)
+    @property
+    def unheard(self) -> int:
+        return len(self.coordinator.away)
 
     # -- what the member says (`Pod`) --------------------------------------------------------------------------------
 
@@ -201,13 +199,10 @@ class Coordination:
                     self._crew.rose(allotment)
 
     async def _mind_others(self) -> None:
-        """Who has been away for longer than it may use what it was leased has no load any more."""
+        """Who is cut off may serve on with its share: its last word counts until it is known or taken to be gone."""
         while True:
             self._tell_term()
-            now, listed = elapsed_s(), set(self.coordinator.routers)
-            gone = {each for each in self._others if each not in listed}
-            gone |= {each for each in self._others if self.coordinator.away_for(each, now) > LEASE_S + MARGIN_S}
-            self._forget_others(gone)
+            self._forget_others(self._others.difference(self.coordinator.routers))
             await asyncio.sleep(LOOK_S)
 
     def _tell_term(self) -> None:

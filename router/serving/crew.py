@@ -71,8 +71,9 @@ class Upper(Protocol):
     def bound_fell(self, group: Group, replica: str, bound: int) -> None:
         """This router can be using no more than so many slots."""
 
-    def heard_at(self, now: float) -> float:
-        """As of when the loads of the other routers are known here."""
+    @property
+    def unheard(self) -> int:
+        """Other routers that may be serving, and cannot be heard."""
 
     def wants(self, demand: Demand) -> None: ...
     def loaded(self, group: Group) -> None:
@@ -210,9 +211,11 @@ class Crew:
 
     def heard_at(self, now: float) -> float:
         oldest = min((worker.heard_at for worker in self._workers.values()), default=now)
-        if self._upper is not None:
-            oldest = min(oldest, self._upper.heard_at(now))
         return now if now - oldest <= SILENT_S else oldest
+
+    @property
+    def unheard(self) -> int:
+        return 0 if self._upper is None else self._upper.unheard
 
     async def ship(self) -> None:
         """Returns when all workers have said what they have counted, or FLUSH_S later."""

@@ -135,6 +135,7 @@ class LiveVersion:
             busy=len(load.held),
             ready=allotment.total,
             unschedulable=self._replicas.workload().unschedulable,
+            unheard=allotment.unheard,
         )
 
     async def scale(self, replicas: int) -> None:

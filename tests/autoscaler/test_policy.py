@@ -148,6 +148,24 @@ def test_stale_data_holds_both_ways():
     assert [workload.see_nothing(2.0).reason, workload.see(3.0, age_s=60.0).reason] == [Reason.STALE, Reason.STALE]
 
 
+def test_what_is_known_without_a_router_raises_and_never_shrinks():
+    workload = warm(current=5)
+    workload.play([(0.0, 2, 0, 5, 3, "demand")])
+    workload.current = 5
+    rows = [(2, 5, "stale"), (7, 10, "demand"), (2, 10, "stale"), (0, 10, "stale")]
+    for now, (in_flight, expected, reason) in enumerate(rows, 1):
+        decision = workload.see(float(now), in_flight, unheard=1)
+        assert (decision.desired, decision.reason, decision.settled) == (expected, reason, False)
+    assert workload.see(300.0, 0, unheard=1).desired == 10
+    assert workload.see(301.0, 0).reason is Reason.WINDOW, "what was held counts as wanted"
+    assert workload.see(361.0, 0).desired == 1
+
+
+def test_the_minimum_holds_without_a_router_too():
+    workload = warm(replace(SETTINGS, min_replicas=3), current=2)
+    assert workload.see(0.0, 0, unheard=1).desired == 3
+
+
 def test_data_that_come_back_start_a_window_of_their_own():
     workload = warm(current=20)
     assert workload.see_nothing(0.0).desired == 20
@@ -458,6 +476,7 @@ def test_a_decision_describes_itself():
         "ready": 1,
         "age_s": 0.0,
         "unschedulable": 0,
+        "unheard": 0,
     }
 
 
@@ -549,6 +568,20 @@ def test_monotone_in_demand(loads, in_flight, queued, more):
 
     assert desired(in_flight, queued) <= desired(in_flight + more, queued) <= 100
     assert desired(in_flight, queued) <= desired(in_flight, queued + more) <= 100
+
+
+@given(BOUNDS, st.integers(0, 200), LOADS)
+def test_never_down_while_a_router_cannot_be_heard_and_never_less_than_with_all(bounds, current, loads):
+    settings = replace(SETTINGS, min_replicas=bounds[0], max_replicas=bounds[1])
+    workload = Played(settings, current)
+    now = 0.0
+    for pause, in_flight, queued, _, age_s in loads:
+        now += pause
+        seen = Observation(now - age_s, in_flight, queued, ready=workload.current, current=workload.current)
+        _, whole = decide(settings, workload.state, seen, now)
+        partial = workload.decide(replace(seen, unheard=1), now)
+        assert partial.desired >= whole.desired
+        assert partial.desired >= partial.current or partial.reason is Reason.MAXIMUM
 
 
 @given(LOADS)

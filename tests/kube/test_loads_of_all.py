@@ -25,7 +25,6 @@ ACT_S = 3.0
 """About a second, and what a busy machine takes."""
 TERM_S = LEASE_S + MARGIN_S
 """What the one that is cut off may use by its leases has ended by then. It serves on with its share."""
-FORGOTTEN = "what it had last told counts for one term only, though it serves on: the version shrinks"
 
 
 @pytest.fixture
@@ -58,9 +57,7 @@ async def routers(definition, control_plane, admin, namespace, kubelet, replica_
     "away_s",
     [
         pytest.param(TERM_S - 1.0, id="for less than a term"),
-        pytest.param(
-            TERM_S + 3 * WINDOW_S, id="for longer", marks=pytest.mark.xfail(raises=ExceptionGroup, reason=FORGOTTEN)
-        ),
+        pytest.param(TERM_S + 3 * WINDOW_S, id="for longer"),
     ],
 )
 async def test_the_load_of_another_router_counts_and_its_silence_takes_nothing_away(

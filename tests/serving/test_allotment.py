@@ -28,6 +28,8 @@ class Distributor:
     def refresh(self, group):
         self.refreshed += 1
 
+    unheard = 0
+
     def heard_at(self, now):
         return now
 

@@ -326,13 +326,14 @@ def test_numbers_of_a_worker_in_this_process_are_never_old(stage):
     assert blue.heard_at(stage.loop.now) == stage.loop.now
 
 
-def test_numbers_are_no_younger_than_those_of_the_other_routers(stage):
+def test_routers_that_cannot_be_heard_are_counted(stage):
     class Upper:
-        def heard_at(self, now):
-            return now - 7.0
+        unheard = 2
 
+    (blue,) = stage.serve("blue")
+    assert blue.unheard == 0
     stage.crew.lease_from(Upper())
-    assert stage.crew.heard_at(1000.0) == 993.0
+    assert blue.unheard == 2
 
 
 def test_a_rise_of_load_is_passed_on_under_the_versions_own_name(stage):
