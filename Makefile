@@ -12,6 +12,8 @@ VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' router/__init__.py)
 IMAGE   = maitre:$(VERSION)
 # a copy of the tree with the hot path compiled, so that tests and benchmarks can be run on both
 COMPILED := .compiled
+# of the tests, file by file: most of them wait for something most of the time
+TWO := --numprocesses 2 --dist loadfile
 
 .PHONY: help demo test coverage test-compiled test-long check crd helm peers bench fuzz image format clean
 
@@ -39,10 +41,10 @@ demo: $(SETUP)
 	@$(BIN)/python -m examples.demo
 
 test: $(SETUP)
-	$(BIN)/python -m pytest -m "not long" -q
+	$(BIN)/python -m pytest -m "not long" -q $(TWO)
 
 coverage: $(SETUP)
-	$(BIN)/python -m pytest -m "not long" --cov --cov-report=term:skip-covered -q
+	$(BIN)/python -m pytest -m "not long" --cov --cov-report=term:skip-covered -q $(TWO)
 
 $(COMPILED)/.built: $(SETUP) setup.py $(shell find router autoscaler -name '*.py')
 	@echo "compiling the hot path into $(COMPILED)"
@@ -53,10 +55,11 @@ $(COMPILED)/.built: $(SETUP) setup.py $(shell find router autoscaler -name '*.py
 
 test-compiled: $(COMPILED)/.built
 	@rm -rf $(COMPILED)/tests $(COMPILED)/examples $(COMPILED)/docs && cp -r tests examples docs $(COMPILED)/
-	cd $(COMPILED) && ../$(BIN)/python -m pytest tests/core tests/proxy tests/http tests/telemetry tests/serving tests/e2e/test_serve.py -m "not long" -q
+	cd $(COMPILED) && ../$(BIN)/python -m pytest tests/core tests/proxy tests/http tests/telemetry tests/serving tests/e2e/test_serve.py -m "not long" -q $(TWO)
 
 test-long: $(SETUP)
-	$(BIN)/python -m pytest -m long -q --timeout=900
+	$(BIN)/python -m pytest -m "long and not alone" -q --timeout=900 $(TWO)
+	$(BIN)/python -m pytest -m "long and alone" -q --timeout=900
 
 check: $(SETUP)
 	$(BIN)/ruff check .

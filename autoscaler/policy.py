@@ -346,9 +346,7 @@ def _arrival_rate(load: LoadWindow, *, pressed: bool) -> float:
     return max(at_ease, load.rate_of_last(RATE_ARRIVALS, RATE_WINDOW_S, one_service_s)) if pressed else at_ease
 
 
-def _is_settled(
-    settings: ScalingSettings, load: LoadWindow, choice: _Choice, current: int, numbers: Numbers
-) -> bool:
+def _is_settled(settings: ScalingSettings, load: LoadWindow, choice: _Choice, current: int, numbers: Numbers) -> bool:
     """Whether time alone changes nothing: the size is what is wanted now, and no rate is left to decay."""
     if choice.desired != choice.wanted or (choice.desired != current and not settings.dry_run):
         return False

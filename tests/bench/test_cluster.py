@@ -27,6 +27,7 @@ def test_what_is_said() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.skipif("KUBEBUILDER_ASSETS" not in os.environ, reason="there is no API server")
 async def test_a_run_with_few_endpoints() -> None:
     run = await measure(3, 1.0, 1)

@@ -22,6 +22,7 @@ def test_what_is_said() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.skipif("KUBEBUILDER_ASSETS" not in os.environ, reason="there is no API server")
 async def test_a_step_is_answered_by_one_write_of_the_right_size() -> None:
     run = await measure(2, 7)

@@ -53,6 +53,7 @@ def test_bounds_that_are_not_kept_are_said() -> None:
 
 
 @pytest.mark.long
+@pytest.mark.alone
 @pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
 def test_workers_need_few_words_under_full_load() -> None:
     """A look at what the benchmark measures in earnest; CPU and rate are only shown, in so short a time."""

@@ -86,7 +86,7 @@ MINUTE = (8, 7.5, THROUGHPUT)
 
 @pytest.mark.parametrize(
     ("rounds", "seconds", "throughput"),
-    [LOOK, pytest.param(*MINUTE, marks=[pytest.mark.long, pytest.mark.timeout(400)])],
+    [LOOK, pytest.param(*MINUTE, marks=[pytest.mark.long, pytest.mark.alone, pytest.mark.timeout(400)])],
     ids=["look", "minute"],
 )
 async def test_workers_share_single_slots_exactly_and_fairly(served, rounds: int, seconds: float, throughput: float):

@@ -11,6 +11,7 @@ from tests.e2e.workers import until_workers
 
 pytestmark = [
     pytest.mark.long,
+    pytest.mark.alone,
     pytest.mark.timeout(240),
     pytest.mark.skipif(usable_cores() < 2, reason="one core: there is never more than one worker"),
     pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed (Debian package wrk)"),

@@ -71,10 +71,15 @@ async def test_each_object_of_kustomize_is_accepted(plane: ControlPlane, folder:
     assert await tried(plane, objects.kustomize(kubectl, DEPLOY / folder)) == 10
 
 
-@pytest.mark.parametrize("values", [(), ("namespaces={default}",), ("tls.secretName=maitre-tls",), SHARING])
-async def test_each_object_of_the_chart_is_accepted(plane: ControlPlane, helm: Path, values: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("values", "count"),
+    [((), 9), (("namespaces={default}",), 9), (("tls.secretName=maitre-tls",), 9), (SHARING, 11)],  # no namespace
+)
+async def test_each_object_of_the_chart_is_accepted(
+    plane: ControlPlane, helm: Path, values: tuple[str, ...], count: int
+) -> None:
     arguments = [word for value in values for word in ("--set", value)]
-    assert await tried(plane, objects.helm(helm, *arguments)) == 9  # there is no namespace
+    assert await tried(plane, objects.helm(helm, *arguments)) == count
 
 
 async def test_without_kubectls_own_checks_the_rules_in_the_definition_do_no_harm(plane: ControlPlane) -> None:

@@ -80,7 +80,9 @@ def halved(issued: Issued) -> bytes:
         ("cert.pem", halved(GOOD), "{cert} and {key}: are not a certificate and its private key"),
         ("key.pem", None, "{key}: cannot be read: No such file or directory"),
         ("key.pem", GOOD.certificate, "{key}: there is no private key in PEM format in it"),
-        ("key.pem", GOOD.key[:100], "{cert} and {key}: are not a certificate and its private key"),
+        pytest.param(
+            "key.pem", GOOD.key[:100], "{cert} and {key}: are not a certificate and its private key", id="half a key"
+        ),
         ("key.pem", OTHER.key, "{key}: is not the key of the certificate in {cert}"),
         ("key.pem", RSA.key, "{key}: is not the key of the certificate in {cert}"),
         (
