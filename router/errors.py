@@ -14,7 +14,14 @@ Exceptions are for what the caller cannot go on from:
     ├── ReplicaFailed             a local replica could not be started or ended
     ├── WorkerFailed              a worker process ended before it was ready
     ├── CertificateRefused        a file of a certificate, key or authority cannot be used; names it, never its content
-    └── CoordinationKeyRefused    the file of the key that routers share cannot be used; names it, never its content
+    ├── CoordinationKeyRefused    the file of the key that routers share cannot be used; names it, never its content
+    ├── EndpointUnknown           there is no such endpoint
+    ├── EndpointExists            there is one of this name already
+    ├── EndpointChanged           somebody else has changed it since it was read
+    ├── KeysUnknown               the endpoint has no keys (it uses tokens, or nobody need say who they are)
+    ├── StoreFailed               a change could not be kept: the file system or the API server refuses it
+    ├── NotIdentified             the admin port does not know who calls (router.admin.gate)
+    └── NotAllowed                who calls the admin port may not do this (router.admin.gate)
 """
 
 from __future__ import annotations
@@ -106,3 +113,23 @@ class CertificateRefused(MaitreError):
 
 class CoordinationKeyRefused(MaitreError):
     """The key that routers share to share out slots cannot be used; the message names the file, never its content."""
+
+
+class EndpointUnknown(MaitreError):
+    """There is no such endpoint; the message names it."""
+
+
+class EndpointExists(MaitreError):
+    """There is an endpoint of this name already; the message says where it was made."""
+
+
+class EndpointChanged(MaitreError):
+    """Somebody else has changed the endpoint, or its keys, since the caller read it; nothing was changed."""
+
+
+class KeysUnknown(MaitreError):
+    """The endpoint has no keys, or they cannot be read; the message says why, never what they are."""
+
+
+class StoreFailed(MaitreError):
+    """A change could not be kept; the message says what the file system or the API server said."""
