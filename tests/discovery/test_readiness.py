@@ -1,6 +1,7 @@
 """The probe, against literal bytes."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -12,6 +13,14 @@ from router.errors import CertificateRefused
 from tests.fakes.authority import LOOPBACK, Authority
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+@pytest.fixture
+async def prober() -> AsyncIterator[Prober]:
+    """One whose patience no busy machine exhausts."""
+    prober = Prober(timeout_s=30.0)
+    yield prober
+    await prober.close()
 
 
 @pytest.fixture
@@ -47,17 +56,22 @@ async def served() -> AsyncIterator[Callable[..., str]]:
         (b"HTTP/1.1 302 Found\r\nlocation: /\r\ncontent-length: 0\r\n\r\n", Verdict.REFUSED),
         (b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n", Verdict.REFUSED),
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", Verdict.REFUSED),
-        (None, Verdict.SILENT),
     ],
 )
 async def test_verdicts(prober, served, answer, verdict):
     assert await prober.probe(await served(answer)) is verdict
 
 
-async def test_nobody_there(prober, served, ports):
-    port = ports.take()
-    assert await prober.probe(f"http://127.0.0.1:{port}/") is Verdict.REFUSED
-    ports.give_back(port)
+async def test_no_answer_in_time(served):
+    hasty = Prober(timeout_s=0.1)
+    assert await hasty.probe(await served(None)) is Verdict.SILENT
+    await hasty.close()
+
+
+async def test_nobody_there(prober):
+    with socket.socket() as bound:  # so that nobody else can be there either
+        bound.bind(("127.0.0.1", 0))
+        assert await prober.probe(f"http://127.0.0.1:{bound.getsockname()[1]}/") is Verdict.REFUSED
 
 
 async def test_the_request_is_direct_and_keeps_no_connection(prober, served, monkeypatch):
