@@ -15,6 +15,7 @@ Exceptions are for what the caller cannot go on from:
     ├── WorkerFailed              a worker process ended before it was ready
     ├── CertificateRefused        a file of a certificate, key or authority cannot be used; names it, never its content
     ├── CoordinationKeyRefused    the file of the key that routers share cannot be used; names it, never its content
+    ├── AdminTokenRefused         the file of the admin token cannot be used or written; names it, never its content
     ├── EndpointUnknown           there is no such endpoint
     ├── EndpointExists            there is one of this name already
     ├── EndpointChanged           somebody else has changed it since it was read
@@ -113,6 +114,10 @@ class CertificateRefused(MaitreError):
 
 class CoordinationKeyRefused(MaitreError):
     """The key that routers share to share out slots cannot be used; the message names the file, never its content."""
+
+
+class AdminTokenRefused(MaitreError):
+    """The local admin token cannot be used, made or rotated; the message names the file, never its content."""
 
 
 class EndpointUnknown(MaitreError):

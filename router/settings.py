@@ -120,6 +120,8 @@ class Settings:
     admin_host: str = "127.0.0.1"
     admin_port: int = 8081
     """0 picks a free one."""
+    admin_token_file: Path | None = None
+    """Whose text is the admin token; None: one in `state_dir`, made at the first start."""
     tls: TlsSettings | None = None
     """None: in the clear."""
     state_dir: Path = field(default_factory=default_state_dir)

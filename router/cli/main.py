@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from router import __version__
+from router.cli.admin_token import app as admin_token
 from router.cli.check import check
 from router.cli.crd import crd
 from router.cli.replicas import replicas
@@ -37,6 +38,7 @@ app.command()(serve)
 app.command()(check)
 app.command()(replicas)
 app.command()(crd)
+app.add_typer(admin_token, name="admin-token")
 
 
 def main() -> None:

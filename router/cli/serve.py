@@ -77,6 +77,13 @@ Host = Annotated[str, typer.Option(help="Address of the data port.", envvar="MAI
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Data port; 0 picks a free one.", envvar="MAITRE_PORT")]
 AdminHost = Annotated[str, typer.Option(help="Address of the admin port.", envvar="MAITRE_ADMIN_HOST")]
 AdminPort = Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.", envvar="MAITRE_ADMIN_PORT")]
+AdminTokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="File with the token of the admin port; else admin-token in the state directory, made at the first start.",
+        envvar="MAITRE_ADMIN_TOKEN_FILE",
+    ),
+]
 Workers = Annotated[
     str,
     typer.Option(
@@ -148,7 +155,9 @@ AdminTls = Annotated[
         envvar="MAITRE_ADMIN_TLS",
     ),
 ]
-StateDir = Annotated[Path, typer.Option(help="Where made keys are kept.", envvar="MAITRE_STATE_DIR")]
+StateDir = Annotated[
+    Path, typer.Option(help="Where made keys and the admin token are kept.", envvar="MAITRE_STATE_DIR")
+]
 Level = Annotated[LogLevel, typer.Option(help="Of the log on standard error.", envvar="MAITRE_LOG_LEVEL")]
 AccessLog = Annotated[
     str | None,
@@ -194,6 +203,7 @@ def serve(
     port: Port = 8080,
     admin_host: AdminHost = "127.0.0.1",
     admin_port: AdminPort = 8081,
+    admin_token_file: AdminTokenFile = None,
     workers: Workers = "auto",
     coordination_key_file: CoordinationKeyFile = None,
     coordination_host: CoordinationHost = COORDINATION.host,
@@ -249,6 +259,7 @@ def serve(
         workers=_workers(workers),
         admin_host=admin_host,
         admin_port=admin_port,
+        admin_token_file=admin_token_file,
         tls=_tls(tls_cert, tls_key, tls_client_ca, tls_client_auth, _on_admin(admin_tls, admin_host)),
         state_dir=state_dir,
         log_level=log_level.value,

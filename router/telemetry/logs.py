@@ -15,6 +15,9 @@ from router.telemetry.logfmt import LogfmtFormatter
 LEVELS: Final = ("debug", "info", "warning", "error")
 """What `--log-level` may be."""
 
+AUDIT: Final = "maitre.audit"
+"""Who changed what is told from INFO on, whatever our level."""
+
 _LIBRARIES_WITH_HANDLERS: Final = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 _QUIET: Final = (
     *_LIBRARIES_WITH_HANDLERS,
@@ -29,7 +32,8 @@ _QUIET: Final = (
 
 
 def configure_logging(level: str, stream: TextIO | None = None) -> None:
-    """Send records of `level` (one of LEVELS) and above to `stream` (standard error), and nowhere else."""
+    """Send records of `level` (one of LEVELS) and above, and all of the audit, to `stream` (standard error), and
+    nowhere else."""
     if level not in LEVELS:
         raise ValueError(f"log level: {level!r} is none of {', '.join(LEVELS)}")
     handler = logging.StreamHandler(stream or sys.stderr)
@@ -43,4 +47,5 @@ def configure_logging(level: str, stream: TextIO | None = None) -> None:
         library.propagate = True
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    logging.getLogger(AUDIT).setLevel(min(logging.INFO, root.level))
     logging.captureWarnings(capture=True)

@@ -49,6 +49,7 @@ def test_options(run):
         "--config", "folder", "--host", "::1", "--port", "0", "--admin-host", "0.0.0.0", "--admin-port", "1",
         "--state-dir", "state", "--log-level", "debug", "--access-log", "-", "--dev-test", "--drain-seconds", "1.5",
         "--trusted-proxies", "10.0.0.0/8", "--trusted-proxies", "::1/128", "--workers", "4",
+        "--admin-token-file", "token",
     )  # fmt: skip
     assert settings == Settings(
         config=Path("folder"),
@@ -57,6 +58,7 @@ def test_options(run):
         workers=4,
         admin_host="0.0.0.0",
         admin_port=1,
+        admin_token_file=Path("token"),
         state_dir=Path("state"),
         log_level="debug",
         access_log="-",

@@ -15,7 +15,7 @@ LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore", 
 def _logging_as_it_was():
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    levels = {name: logging.getLogger(name).level for name in LIBRARIES}
+    levels = {name: logging.getLogger(name).level for name in (*LIBRARIES, "maitre.audit")}
     yield
     logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
@@ -78,3 +78,11 @@ def test_an_unknown_level_is_refused():
     with pytest.raises(ValueError, match="'loud' is none of debug, info, warning, error"):
         configure_logging("loud")
     assert LEVELS == ("debug", "info", "warning", "error")
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_audit_is_written_whatever_the_level(level):
+    stream = io.StringIO()
+    configure_logging(level, stream)
+    logging.getLogger("maitre.audit").info("changed", extra={"fields": {"who": "alice"}})
+    assert stream.getvalue().endswith(" level=info logger=maitre.audit msg=changed who=alice\n")
