@@ -16,6 +16,10 @@ Exceptions are for what the caller cannot go on from:
     ├── CertificateRefused        a file of a certificate, key or authority cannot be used; names it, never its content
     ├── CoordinationKeyRefused    the file of the key that routers share cannot be used; names it, never its content
     ├── EndpointUnknown           there is no such endpoint
+    ├── VersionUnknown            the endpoint has no such version
+    ├── DefaultVersion            the default version cannot go without an heir (router.admin.changes)
+    ├── LastVersion               the last version goes only with its endpoint (router.admin.changes)
+    ├── NewDefaultUnknown         the heir is no other version of the endpoint (router.admin.changes)
     ├── EndpointExists            there is one of this name already
     ├── EndpointChanged           somebody else has changed it since it was read
     ├── KeysUnknown               the endpoint has no keys (it uses tokens, or nobody need say who they are)
@@ -117,6 +121,10 @@ class CoordinationKeyRefused(MaitreError):
 
 class EndpointUnknown(MaitreError):
     """There is no such endpoint; the message names it."""
+
+
+class VersionUnknown(MaitreError):
+    """The endpoint has no such version; the message names it."""
 
 
 class EndpointExists(MaitreError):
