@@ -17,9 +17,16 @@ Exceptions are for what the caller cannot go on from:
     ├── CoordinationKeyRefused    the file of the key that routers share cannot be used; names it, never its content
     ├── AdminTokenRefused         the file of the admin token cannot be used or written; names it, never its content
     ├── EndpointUnknown           there is no such endpoint
+    ├── VersionUnknown            the endpoint has no such version
+    ├── DefaultVersion            the default version cannot go without an heir (router.admin.changes)
+    ├── LastVersion               the last version goes only with its endpoint (router.admin.changes)
+    ├── NewDefaultUnknown         the heir is no other version of the endpoint (router.admin.changes)
     ├── EndpointExists            there is one of this name already
     ├── EndpointChanged           somebody else has changed it since it was read
     ├── KeysUnknown               the endpoint has no keys (it uses tokens, or nobody need say who they are)
+    ├── NoTokens                  the endpoint issues no tokens of its own
+    ├── NoLogs                    what the replicas print is not kept here
+    ├── RequestRefused            what was sent to the admin port cannot be taken (router.admin.errors)
     ├── StoreFailed               a change could not be kept: the file system or the API server refuses it
     ├── NotIdentified             the admin port does not know who calls (router.admin.gate)
     └── NotAllowed                who calls the admin port may not do this (router.admin.gate)
@@ -124,6 +131,10 @@ class EndpointUnknown(MaitreError):
     """There is no such endpoint; the message names it."""
 
 
+class VersionUnknown(MaitreError):
+    """The endpoint has no such version; the message names it."""
+
+
 class EndpointExists(MaitreError):
     """There is an endpoint of this name already; the message says where it was made."""
 
@@ -134,6 +145,14 @@ class EndpointChanged(MaitreError):
 
 class KeysUnknown(MaitreError):
     """The endpoint has no keys, or they cannot be read; the message says why, never what they are."""
+
+
+class NoTokens(MaitreError):
+    """The endpoint issues no tokens of its own; the message says what it asks for instead."""
+
+
+class NoLogs(MaitreError):
+    """What the replicas of the version print is not kept here; the message says where it is."""
 
 
 class StoreFailed(MaitreError):
