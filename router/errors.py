@@ -19,6 +19,7 @@ Exceptions are for what the caller cannot go on from:
     ├── EndpointExists            there is one of this name already
     ├── EndpointChanged           somebody else has changed it since it was read
     ├── KeysUnknown               the endpoint has no keys (it uses tokens, or nobody need say who they are)
+    ├── NoTokens                  the endpoint issues no tokens of its own
     ├── StoreFailed               a change could not be kept: the file system or the API server refuses it
     ├── NotIdentified             the admin port does not know who calls (router.admin.gate)
     └── NotAllowed                who calls the admin port may not do this (router.admin.gate)
@@ -129,6 +130,10 @@ class EndpointChanged(MaitreError):
 
 class KeysUnknown(MaitreError):
     """The endpoint has no keys, or they cannot be read; the message says why, never what they are."""
+
+
+class NoTokens(MaitreError):
+    """The endpoint issues no tokens of its own; the message says what it asks for instead."""
 
 
 class StoreFailed(MaitreError):
