@@ -10,8 +10,8 @@ import sys
 from setuptools import Extension, setup
 
 CORE = """
-admission cors credentials ejection field framing headmemo heads offered routes slots tracecontext traffic
-waitqueue
+admission cors credentials ejection field framing headmemo heads offered routes slots token_ring tracecontext
+traffic waitqueue
 """
 PROXY = """
 answers deadlines downstream exchange grants identifiers plane refusals rewriting upstream

@@ -21,7 +21,9 @@ from router.core.admission import Admission, Limits
 from router.core.credentials import KeyRing
 from router.core.heads import parse_request, parse_response
 from router.core.limits import ClientLimits
-from router.core.routes import EndpointRoute, RouteTable, VersionRoute
+from router.core.own_tokens import OwnTokens
+from router.core.routes import Credentials, EndpointRoute, RouteTable, VersionRoute
+from router.core.token_ring import TokenRing
 from router.core.traffic import Split
 from router.errors import Outcome
 from router.proxy import rewriting
@@ -68,7 +70,7 @@ def admission() -> Admission[Any, Any]:
     return made
 
 
-def plane(loop: asyncio.AbstractEventLoop) -> tuple[DataPlane, list[UpstreamConnection]]:
+def plane(loop: asyncio.AbstractEventLoop, credentials: Credentials) -> tuple[DataPlane, list[UpstreamConnection]]:
     """A data plane with the benchmark's endpoint, and an open connection to each of its four replicas."""
     connections = []
     versions = {}
@@ -91,7 +93,7 @@ def plane(loop: asyncio.AbstractEventLoop) -> tuple[DataPlane, list[UpstreamConn
         )
     route = EndpointRoute(
         name=ENDPOINT,
-        credentials=KeyRing(KEY, KEY[::-1]),
+        credentials=credentials,
         versions=versions,
         split=Split(versions, {"blue": BLUE_PERCENTILE, "green": 100 - BLUE_PERCENTILE}, "blue"),
         recorder=EndpointMetrics(),
@@ -100,6 +102,7 @@ def plane(loop: asyncio.AbstractEventLoop) -> tuple[DataPlane, list[UpstreamConn
         loop,
         ClientLimits(),
         now=time.monotonic,
+        unix_now=lambda: 0.0,  # nothing here is verified
         draw=random.random,
         ids=RequestIds(random.getrandbits),
         unrouted=EndpointMetrics(),
@@ -108,16 +111,19 @@ def plane(loop: asyncio.AbstractEventLoop) -> tuple[DataPlane, list[UpstreamConn
     return made, connections
 
 
-def whole_request(loop: asyncio.AbstractEventLoop, fresh: bool) -> Callable[[], None]:
-    """A request from a client's bytes to the bytes of its answer. `fresh`: its head is like none before."""
-    data_plane, connections = plane(loop)
+def whole_request(loop: asyncio.AbstractEventLoop, fresh: bool, tokens: bool = False) -> Callable[[], None]:
+    """A request from a client's bytes to the bytes of its answer. `fresh`: its head is like none before; `tokens`: with
+    a token instead of a key."""
+    own = OwnTokens(KEY, KEY[::-1], ("default", ENDPOINT))
+    data_plane, connections = plane(loop, TokenRing(own) if tokens else KeyRing(KEY, KEY[::-1]))
+    request = REQUEST.replace(KEY.encode(), own.issue(0.0, 3600, "x").text.encode()) if tokens else REQUEST
     client = Downstream(data_plane)
     client.connection_made(Nowhere())
     answer = RESPONSE_HEAD + ANSWER
     turns = count() if fresh else repeat(0)
 
     def run() -> None:
-        client.data_received(REQUEST % next(turns))
+        client.data_received(request % next(turns))
         for connection in connections:
             if connection.sink is not None:
                 connection.data_received(answer)
@@ -141,6 +147,10 @@ def pieces(loop: asyncio.AbstractEventLoop) -> Iterator[tuple[str, Callable[[], 
     )
     request_id = ids.next()
     split = Split({"blue": 1, "green": 2}, {"blue": BLUE_PERCENTILE, "green": 100 - BLUE_PERCENTILE}, "blue")
+    own = OwnTokens(KEY, KEY[::-1], ("default", ENDPOINT))
+    token, tokens = own.issue(0.0, 3600, "x").text.encode(), TokenRing(own)
+    if head.credential is None or not tokens.verifies(head.credential, token, 0.0, 0.0):
+        raise RuntimeError("the token is not good")
     draws = cycle([random.random() for _ in range(97)])
     deadline = Deadline(DeadlineWheel(lambda _at: None), lambda _now: None)
     times = cycle([0.0004, 0.0009, 0.003])
@@ -152,7 +162,9 @@ def pieces(loop: asyncio.AbstractEventLoop) -> Iterator[tuple[str, Callable[[], 
 
     yield "parse_request", lambda: parse_request(HEAD, len(HEAD), 100)
     yield "parse_response", lambda: parse_response(RESPONSE_HEAD, len(RESPONSE_HEAD))
-    yield "key check", lambda: keys.admits(head.credential)
+    yield "key check", lambda: keys.admits(head.credential, 0.0)
+    yield "token check, remembered", lambda: tokens.admits(head.credential, 0.0)
+    yield "token check, new", lambda: own.verify(token, 0.0)
     yield "split", lambda: split.pick(next(draws))
     yield "request id", ids.next
     yield "traceparent", lambda: ids.traceparent(request_id)
@@ -172,6 +184,7 @@ def pieces(loop: asyncio.AbstractEventLoop) -> Iterator[tuple[str, Callable[[], 
     yield "metrics finished", lambda: metrics.finished(Outcome.OK, 200, 0.001, 0.0008, 0.0, 0.0002)
     yield "a whole request, fresh head", whole_request(loop, fresh=True)
     yield "a whole request, known head", whole_request(loop, fresh=False)
+    yield "a whole request, known token", whole_request(loop, fresh=False, tokens=True)
 
 
 def nanoseconds(function: Callable[[], object]) -> float:

@@ -33,7 +33,15 @@ PIN: Final = b"azureml-model-deployment"
 class Credentials(Protocol):
     """Who may score on an endpoint."""
 
-    def admits(self, authorization: bytes | None) -> bool: ...
+    @property
+    def wants(self) -> str:
+        """What to call a credential to whoever has none: key or token."""
+
+    def admits(self, credential: bytes | None, now: float) -> bool:
+        """Whether the credential of this digest (`bearer_digest`) is good. `now` is monotonic seconds."""
+
+    def verifies(self, credential: bytes, text: bytes, now: float, unix_now: float) -> bool:
+        """Asked when it is not: whether the credential itself shows that it is. `unix_now` is Unix seconds."""
 
 
 class RefusalRecorder(Protocol):

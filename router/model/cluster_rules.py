@@ -46,7 +46,11 @@ CLUSTER_RULES: Final = (
         "!has(self.keysFile)",
         "keysFile is not allowed in a cluster: secretName, the Secret with primaryKey and secondaryKey",
     ),
-    Rule(("auth",), "!has(self.secretName) || self.mode == 'key'", "secretName is for mode key"),
+    Rule(
+        ("auth",),
+        "!has(self.secretName) || self.mode == 'key' || (self.mode == 'token' && !has(self.token))",
+        "secretName is for mode key and for tokens of the router's own",
+    ),
     Rule(("auth",), "!has(self.token) || self.mode == 'token'", "token is for mode token"),
     Rule(_VERSIONS, "self.filter(v, v.isDefault).size() <= 1", "only one version is the default"),
     Rule(_VERSIONS, "self.filter(v, v.type == 'control').size() <= 1", "at most one version is the control"),

@@ -85,13 +85,15 @@ def _percent(version: Version) -> Decimal:
 
 
 def _auth(auth: Auth) -> Iterator[Violation]:
-    for key, is_given, mode in (
-        ("keysFile", auth.keys_file is not None, "key"),
-        ("secretName", auth.secret_name is not None, "key"),
-        ("token", auth.token is not None, "token"),
-    ):
-        if is_given and auth.mode != mode:
-            yield Violation(("spec", "auth", key), f"is for mode {mode}, and the mode is {auth.mode}")
+    for key, is_given in (("keysFile", auth.keys_file is not None), ("secretName", auth.secret_name is not None)):
+        if is_given and not auth.uses_keys:
+            yield Violation(("spec", "auth", key), f"is for mode key and for tokens of the router's own; {_mode(auth)}")
+    if auth.token is not None and auth.mode != "token":
+        yield Violation(("spec", "auth", "token"), f"is for mode token, and {_mode(auth)}")
+
+
+def _mode(auth: Auth) -> str:
+    return "these are an outside issuer's" if auth.mode == "token" else f"the mode is {auth.mode}"
 
 
 def _names(versions: tuple[Version, ...]) -> Iterator[Violation]:

@@ -70,11 +70,21 @@ class Auth(Schema):
     """`none`: everybody."""
     keys_file: fields.FilePath | None = None
     """With primaryKey and secondaryKey, relative to this file; absent: made, and kept in the state directory.
-    Not in a cluster."""
+    With mode token, what the router's own tokens are signed with. Not in a cluster."""
     secret_name: fields.ObjectName | None = None
     """In a cluster: the Secret with primaryKey and secondaryKey; absent: `<endpoint>-keys`; made if there is none."""
     token: OutsideIssuer | None = None
     """Absent with mode token: the router issues its own."""
+
+    @property
+    def uses_keys(self) -> bool:
+        """Whether there is a pair of keys: credentials themselves, or what the router's own tokens are signed with."""
+        return self.mode == "key" or self.issues_tokens
+
+    @property
+    def issues_tokens(self) -> bool:
+        """Whether its tokens are the router's own."""
+        return self.mode == "token" and self.token is None
 
 
 class Cors(Schema):

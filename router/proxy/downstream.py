@@ -190,9 +190,9 @@ class Downstream:
             rest = end + head.length
             if len(data) > rest:
                 self._buffer += data[rest:]
-            exchange.begin(data[end:rest], True)
+            exchange.begin(data[end:rest], True, data)
             return
-        exchange.begin(b"", False)
+        exchange.begin(b"", False, data)
         if self.body_pending and end < len(data):
             self.data_received(data[end:])
         if self.unread_body is not None and not expects_continue(head):

@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Final
 
 from router.core.admission import Queued
 from router.core.cors import CorsPolicy, without_cors
+from router.core.credentials import bearer_text
 from router.core.heads import RequestHead, ResponseHead
-from router.core.routes import VersionRoute
+from router.core.routes import EndpointRoute, VersionRoute
 from router.core.slots import Slot
 from router.errors import Outcome
 from router.proxy import answers, refusals, rewriting
@@ -122,8 +123,9 @@ class Exchange:
 
     # -- the way of a request ---------------------------------------------------------------------------------------
 
-    def begin(self, body: bytes, done: bool) -> None:
-        """`body` is what has come of the body; `done` when that is all of it."""
+    def begin(self, body: bytes, done: bool, received: bytes) -> None:
+        """`body` is what has come of the body; `done` when that is all of it. `received` begins with the head as it
+        came, and is not kept: it holds the credential."""
         head, plane = self.head, self._plane
         self._body = body
         self._body_done = done
@@ -138,7 +140,8 @@ class Exchange:
             return self._answer_uncounted(answers.preflight(allowed, self._promise_keep_alive()))
         if plane.draining and self.started >= plane.last_call:
             return self.refuse(Outcome.DRAINING, refusals.DRAINING)
-        if not endpoint.credentials.admits(head.credential):
+        known = endpoint.credentials.admits(head.credential, self.started)
+        if not known and not self._verifies(endpoint, received):
             return self.refuse(Outcome.UNAUTHORIZED, refusals.unauthorized(endpoint))
         if head.length > plane.limits.body_bytes:
             return self.refuse(Outcome.BODY_TOO_LARGE, refusals.body_too_large(plane.limits.body_bytes))
@@ -152,6 +155,14 @@ class Exchange:
         if slot is None:
             return self._wait()
         return self._reach(slot, self.started)
+
+    def _verifies(self, endpoint: EndpointRoute, received: bytes) -> bool:
+        """Whether the credential, whose digest says nothing, is good all the same: a token that is new here."""
+        credential = self.head.credential
+        if credential is None:
+            return False
+        text, unix_now = bearer_text(received), self._plane.unix_now()
+        return endpoint.credentials.verifies(credential, text, self.started, unix_now)
 
     def _wait(self, first: bool = False) -> None:
         """Into the version's queue, or refused because of load."""

@@ -42,6 +42,7 @@ class DataPlane:
         limits: ClientLimits,
         *,
         now: Callable[[], float],
+        unix_now: Callable[[], float],
         draw: Callable[[], float],
         ids: RequestIds,
         unrouted: RefusalRecorder,
@@ -49,10 +50,12 @@ class DataPlane:
         trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = (),
         copy_limits: CopyLimits | None = None,
     ) -> None:
-        """`now` is monotonic seconds, `draw` is uniform in [0, 1); `unrouted` counts what met no endpoint."""
+        """`now` is monotonic seconds, `unix_now` Unix seconds; `draw` is uniform in [0, 1); `unrouted` counts what met
+        no endpoint."""
         self.loop = loop
         self.limits = limits
         self.now = now
+        self.unix_now = unix_now
         self.draw = draw
         self.ids = ids
         self.nowhere = unpicked_route("", unrouted)

@@ -14,7 +14,8 @@ SLOW_BODY = "the request's body did not arrive in time"
 
 
 def unauthorized(endpoint: EndpointRoute) -> str:
-    return f"endpoint {endpoint.name} needs a valid key: Authorization: Bearer <key>"
+    wanted = endpoint.credentials.wants
+    return f"endpoint {endpoint.name} needs a valid {wanted}: Authorization: Bearer <{wanted}>"
 
 
 def no_such_version(endpoint: EndpointRoute) -> str:

@@ -13,6 +13,7 @@ from router.core.cors import CorsPolicy
 from router.core.credentials import KeyRing, Nobody, NoCredentials
 from router.core.leases import Group
 from router.core.routes import Credentials, EndpointRoute, MirrorRoute, RouteTable
+from router.core.token_ring import TokenRing
 from router.core.traffic import Split
 from router.model.rules import default_version, shares
 from router.model.spec import EndpointKey, ScoringEndpoint, Version
@@ -124,5 +125,9 @@ def _credentials(endpoint: ScoringEndpoint, keys: KeyPair | None) -> Credentials
             return NoCredentials()
         case "key" if keys is not None:
             return KeyRing(keys.primary, keys.secondary)
+        case "token" if keys is not None:
+            from router.core.own_tokens import OwnTokens  # noqa: PLC0415  a tenth of a second that keys do not need
+
+            return TokenRing(OwnTokens(keys.primary, keys.secondary, endpoint.key))
         case _:  # keys that could not be read, tokens that cannot be checked: closed, not open
             return Nobody()

@@ -55,7 +55,7 @@ class Views:
             conflicts=origin.conflict,
             key_problem=None if origin.key_problem is None else str(origin.key_problem),
             keys_coming=origin.keys_missing,
-            keyed=spec.auth.mode == "key",
+            keyed=spec.auth.uses_keys,
             versions=tuple(map(_version, live.versions.values())),
             default_version=default_version(spec.versions).name,
             rps=self._rps(key, live, now),

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Final
 
 from router.core.limits import ClientLimits
@@ -70,6 +71,7 @@ class Worker:
             loop,
             _limits(settings),
             now=now,
+            unix_now=_unix_now,
             draw=random.random,
             ids=RequestIds(random.getrandbits),
             unrouted=self.side.front.unrouted,
@@ -126,6 +128,10 @@ def settle_memory() -> None:
     hold up requests for a tenth of a second each time."""
     gc.collect()
     gc.freeze()
+
+
+def _unix_now() -> float:
+    return datetime.now(UTC).timestamp()
 
 
 def _limits(settings: Settings) -> ClientLimits:

@@ -143,7 +143,7 @@ class FileStore:
         problems: list[Problem] = []
         self._key_files = set()
         for key, endpoint in catalogue.endpoints.items():
-            if endpoint.spec.auth.mode != "key":
+            if not endpoint.spec.auth.uses_keys:
                 continue
             directory = catalogue.directories[key]
             if endpoint.spec.auth.keys_file is None and key in self._pairs:

@@ -39,6 +39,12 @@ def new_pair() -> KeyPair:
     return KeyPair(secrets.token_urlsafe(32), secrets.token_urlsafe(32))
 
 
+def rotated(pair: KeyPair, value: str | None = None) -> KeyPair:
+    """A new primary, `value` or one that is made, and what was the primary as the secondary: tokens that it has signed
+    stay good until the secondary is replaced, too."""
+    return KeyPair(value or secrets.token_urlsafe(32), pair.primary)
+
+
 def pair_from(content: Mapping[str, Any], source: str) -> KeyPair | Problem:
     """The pair in a mapping with primaryKey and secondaryKey, or the first thing that is wrong with it."""
     for name in ("primaryKey", "secondaryKey"):

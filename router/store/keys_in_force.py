@@ -56,7 +56,7 @@ class KeysInForce:
 
     def look_up(self, owner: Owner, endpoint: ScoringEndpoint) -> Held:
         """The keys of an endpoint, as its Secret is now; to be asked again when either changes."""
-        if endpoint.spec.auth.mode != "key":
+        if not endpoint.spec.auth.uses_keys:
             self.forget(owner)
             return Held(None)
         key = (endpoint.namespace, secret_name(endpoint))

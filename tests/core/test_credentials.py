@@ -5,6 +5,7 @@ import pytest
 from router.core.credentials import KeyRing, Nobody, NoCredentials, bearer_digest
 
 RING = KeyRing("first-key", "second-key")
+NOW = 1000.0
 
 
 @pytest.mark.parametrize(
@@ -19,7 +20,7 @@ RING = KeyRing("first-key", "second-key")
     ],
 )
 def test_both_keys_are_valid_at_once(authorization):
-    assert RING.admits(bearer_digest(authorization))
+    assert RING.admits(bearer_digest(authorization), NOW)
 
 
 @pytest.mark.parametrize(
@@ -44,12 +45,12 @@ def test_both_keys_are_valid_at_once(authorization):
     ],
 )
 def test_everything_else_is_refused(authorization):
-    assert not RING.admits(bearer_digest(authorization))
+    assert not RING.admits(bearer_digest(authorization), NOW)
 
 
 def test_a_long_credential_is_one_more_wrong_one():
-    assert not RING.admits(bearer_digest(b"Bearer " + b"x" * 65536))
-    assert not RING.admits(bearer_digest(b"Bearer " + b" " * 65536))
+    assert not RING.admits(bearer_digest(b"Bearer " + b"x" * 65536), NOW)
+    assert not RING.admits(bearer_digest(b"Bearer " + b" " * 65536), NOW)
 
 
 def test_a_key_is_never_shown():
@@ -58,5 +59,5 @@ def test_a_key_is_never_shown():
 
 @pytest.mark.parametrize("authorization", [None, b"", b"Bearer whatever"])
 def test_everybody_may_where_no_credentials_are_asked_for_and_nobody_where_there_are_none(authorization):
-    assert NoCredentials().admits(bearer_digest(authorization))
-    assert not Nobody().admits(bearer_digest(authorization))
+    assert NoCredentials().admits(bearer_digest(authorization), NOW)
+    assert not Nobody().admits(bearer_digest(authorization), NOW)

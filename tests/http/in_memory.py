@@ -188,6 +188,7 @@ class MemoryHouse:
             self.loop,
             ClientLimits(),
             now=lambda: NOW,
+            unix_now=lambda: NOW,
             draw=lambda: 0.0,
             ids=always_the_same_ids(),
             unrouted=self.counted,

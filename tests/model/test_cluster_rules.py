@@ -41,7 +41,12 @@ def versions(*several: dict[str, Any]) -> dict[str, Any]:
 BLUE, GREEN = "spec.versions[0](blue)", "spec.versions[1](green)"
 BROKEN = [
     (auth(keysFile="keys.yaml"), "keysFile is not allowed in a cluster", "spec.auth.keysFile"),
-    (auth(mode="none", secretName="mine"), "secretName is for mode key", "spec.auth.secretName"),
+    (auth(mode="none", secretName="mine"), "secretName is for mode key and for tokens", "spec.auth.secretName"),
+    (
+        auth(mode="token", token=TOKEN, secretName="mine"),
+        "secretName is for mode key and for tokens",
+        "spec.auth.secretName",
+    ),
     (auth(token=TOKEN), "token is for mode token", "spec.auth.token"),
     (versions({"isDefault": True}, {"isDefault": True}), "only one version is the default", f"{GREEN}.isDefault"),
     (versions({"type": "control"}, {"type": "control"}), "at most one version is the control", f"{GREEN}.type"),
@@ -118,6 +123,7 @@ def test_every_rule_is_broken_by_one_of_these() -> None:
         auth(),
         auth(mode="token", token=TOKEN),
         auth(secretName="mine"),
+        auth(mode="token", secretName="mine"),
         versions({"trafficPercentile": 33.3}, {"trafficPercentile": 33.3}, {"trafficPercentile": 33.4}),
         versions({"trafficPercentile": 60}, {"trafficPercentile": 40}, {"mirrorPercentile": 100}),
         versions({"isDefault": True, "type": "control"}, {"type": "treatment"}),

@@ -296,19 +296,19 @@ BAD = {
     "auth mode": Bad(
         5, "spec:\n  auth: {mode: basic}", 6, "spec.auth.mode", '"basic" is not allowed: key or token or none'
     ),
-    "key file with token": Bad(
+    "key file with an issuer": Bad(
         5,
-        "spec:\n  auth: {mode: token, keysFile: k}",
+        "spec:\n  auth: {mode: token, keysFile: k, token: {issuer: i, audience: a, jwksUri: 'https://i/k'}}",
         6,
         "spec.auth.keysFile",
-        "is for mode key, and the mode is token",
+        "is for mode key and for tokens of the router's own; these are an outside issuer's",
     ),
     "secret with none": Bad(
         5,
         "spec:\n  auth: {mode: none, secretName: k}",
         6,
         "spec.auth.secretName",
-        "is for mode key, and the mode is none",
+        "is for mode key and for tokens of the router's own; the mode is none",
     ),
     "issuer with key": Bad(
         5,

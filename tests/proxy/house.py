@@ -20,7 +20,7 @@ from router.core.admission import Admission, Limits
 from router.core.cors import CorsPolicy
 from router.core.credentials import KeyRing, NoCredentials
 from router.core.limits import ClientLimits
-from router.core.routes import EndpointRoute, MirrorRoute, RouteTable, VersionRoute
+from router.core.routes import Credentials, EndpointRoute, MirrorRoute, RouteTable, VersionRoute
 from router.core.traffic import Split
 from router.errors import CopyDropped, Outcome
 from router.proxy.copies import CopyLimits
@@ -78,6 +78,10 @@ class CopyRecorder:
         self._house.changes.happened()
 
 
+def _credentials(keys: tuple[str, str] | None) -> Credentials:
+    return KeyRing(*keys) if keys else NoCredentials()
+
+
 class House:
     def __init__(
         self,
@@ -93,6 +97,7 @@ class House:
         self.faults: list[dict[str, Any]] = []
         self.load_rose = 0
         self.u = 0.0
+        self.unix_now = 1_800_000_000.0
         self.passed_s = 0.0
         """How far the router's clock is ahead: for what takes longer than a test may."""
         loop.set_exception_handler(lambda _loop, context: self.faults.append(context))
@@ -100,6 +105,7 @@ class House:
             loop,
             limits,
             now=self.now,
+            unix_now=lambda: self.unix_now,
             draw=lambda: self.u,
             ids=RequestIds(random.Random(7).getrandbits),
             unrouted=Recorder("", self),
@@ -184,6 +190,7 @@ class House:
         *versions: VersionRoute,
         name: str = "digits",
         keys: tuple[str, str] | None = None,
+        credentials: Credentials | None = None,
         percentiles: Mapping[str, float] | None = None,
         sticky_header: str | None = None,
         allow_origins: tuple[str, ...] = (),
@@ -193,7 +200,7 @@ class House:
         default = versions[0].name
         return EndpointRoute(
             name=name,
-            credentials=KeyRing(*keys) if keys else NoCredentials(),
+            credentials=_credentials(keys) if credentials is None else credentials,
             versions=by_name,
             split=Split(by_name, percentiles or {default: 100.0}, default),
             recorder=Recorder(name, self),

@@ -168,7 +168,15 @@ class Loop:
 def test_of_those_due_together_one_that_another_has_moved_does_not_fire():
     """A scoring time-out frees a slot, which tells a waiter that it is late: its connection is idle then, not due."""
     loop, now = Loop(), 0.0
-    plane = DataPlane(loop, ClientLimits(), now=lambda: now, draw=float, ids=RequestIds(lambda _n: 0), unrouted=None)
+    plane = DataPlane(
+        loop,
+        ClientLimits(),
+        now=lambda: now,
+        unix_now=lambda: now,
+        draw=float,
+        ids=RequestIds(lambda _n: 0),
+        unrouted=None,
+    )
     fired = []
     waiting = Deadline(plane.wheel, lambda _now: fired.append("waiting"))
 

@@ -10,6 +10,7 @@ import pytest
 from autoscaler.loop import AutoscalerLoop
 from router.core.credentials import bearer_digest
 from router.core.heads import RequestHead, no_request
+from router.core.own_tokens import OwnTokens
 from router.core.routes import RouteTable
 from router.discovery.ports import Ports
 from router.discovery.readiness import Verdict
@@ -27,7 +28,7 @@ from router.serving.telling import tell_nobody
 from router.serving.version import Surroundings
 from router.store.certificates import Certificates
 from router.store.configuration import Configuration
-from router.store.keys import KeyPair
+from router.store.keys import KeyPair, new_pair, rotated
 from router.telemetry.source import Clients
 
 TEXT = """
@@ -41,6 +42,7 @@ spec:
     - {name: blue, trafficPercentile: 80, isDefault: true, target: {urls: ["http://127.0.0.1:5001"]}}
     - {name: green, trafficPercentile: 20, target: {urls: ["http://127.0.0.1:5002"]}}
 """
+UNIX = 1_800_000_000.0
 KEYS = KeyPair("primary-key-0123", "secondary-key-0123")
 
 
@@ -151,19 +153,38 @@ async def test_a_version_that_stays_keeps_its_counts_and_queue(fleet, side):
         ("key", KEYS, None, False),
         ("key", None, b"Bearer primary-key-0123", False),  # the key file could not be read
         ("none", None, None, True),
+        ("token", KEYS, b"Bearer primary-key-0123", False),  # it signs tokens, and is none
         ("token", None, b"Bearer anything", False),  # closed while it cannot be checked
     ],
 )
 async def test_who_is_admitted(fleet, tables, mode, keys, credential, admitted):
     fleet.apply(configuration(mode=mode, keys=keys))
     endpoint, _ = tables[-1].find(request("/api/v1/service/digits/score"))
-    assert endpoint.credentials.admits(bearer_digest(credential)) is admitted
+    assert endpoint.credentials.admits(bearer_digest(credential), 0.0) is admitted
+
+
+async def test_a_token_is_refused_as_soon_as_its_key_is_gone(fleet, tables):
+    own = OwnTokens(KEYS.primary, KEYS.secondary, ("default", "digits"))
+    token = own.issue(UNIX, 3600, "x").text.encode()
+    digest = bearer_digest(b"Bearer " + token)
+
+    def admitted() -> tuple[bool, bool]:
+        endpoint, _ = tables[-1].find(request("/api/v1/service/digits/score"))
+        known = endpoint.credentials.admits(digest, 0.0)
+        return known, endpoint.credentials.verifies(digest, token, 0.0, UNIX)
+
+    fleet.apply(configuration(mode="token"))
+    assert [admitted() for _ in range(2)] == [(False, True), (True, True)]
+    fleet.apply(configuration(mode="token", keys=rotated(KEYS)))
+    assert admitted() == (False, True)
+    fleet.apply(configuration(mode="token", keys=new_pair()))
+    assert admitted() == (False, False)
 
 
 async def test_what_has_no_effect_is_said(fleet, caplog):
     for _ in range(2):
-        fleet.apply(configuration(mode="token"))
-        assert "auth.mode token is not supported yet: every request is answered 401" in caplog.text
+        fleet.apply(configuration(TEXT.replace("isDefault: true", "isDefault: true, collectData: true")))
+        assert "version blue: collectData is not supported yet: it has no effect" in caplog.text
         assert caplog.text.count("not supported yet") == 1, "once per change, not per reload"
 
 

@@ -165,3 +165,14 @@ async def test_a_key_file_elsewhere_is_watched_too(following, folder, tmp_path):
         keys.write_text("primaryKey: another-key-0123\nsecondaryKey: secondary-key-0123\n")
         while (await following.get()).keys["default", "one"].primary != "another-key-0123":
             pass
+
+
+async def test_keys_are_read_for_tokens_of_the_routers_own_too(store, folder):
+    (folder / "keys.yaml").write_text("primaryKey: primary-key-0123\nsecondaryKey: secondary-key-0123\n")
+    outside = "mode: token, token: {issuer: 'https://i', audience: a, jwksUri: 'https://i/k'}"
+    (folder / "one.yaml").write_text(text("one", auth="mode: token, keysFile: keys.yaml"))
+    (folder / "two.yaml").write_text(text("two", auth="mode: token"))
+    (folder / "three.yaml").write_text(text("three", auth=outside))
+    keys = (await store.load()).keys
+    assert keys["default", "one"].primary == "primary-key-0123"
+    assert {name for _, name in keys} == {"one", "two"}
