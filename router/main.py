@@ -198,7 +198,7 @@ async def _configuration(settings: Settings, cluster: Cluster | None) -> tuple[S
         return cluster.store, None
     store = FileStore(settings.config, KeyFiles(settings.state_dir))
     configuration = await store.load()
-    if not configuration.catalogue.endpoints:
+    if configuration.problems and not configuration.catalogue.endpoints:
         raise ConfigurationRefused(configuration.problems)
     return store, configuration
 

@@ -21,6 +21,11 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 
 TOO_LARGE: Final = f"is too large: at most {MAX_BYTES // 1024**2} MiB; several files in a directory may hold more"
 
+NO_ENDPOINTS: Final = "[]"
+"""What says, as a document, that a file is to have no endpoints. A file without a document may be half written."""
+
+NO_ENDPOINT: Final = f"there is no endpoint in it; to remove its endpoints, delete the file, or write {NO_ENDPOINTS}"
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:
@@ -52,9 +57,13 @@ def parse(text: str, source: str) -> Parsed:
     claims: list[Claim] = []
     problems: list[Problem] = []
     only_keys = True
+    is_meant = False
     try:
         for document, line in Reader(text).documents():
             if document is None:
+                continue
+            if document == []:
+                is_meant = True
                 continue
             interpreted = interpret(document, source, line)
             problems += interpreted.problems
@@ -65,8 +74,8 @@ def parse(text: str, source: str) -> Parsed:
     except Fault as fault:
         only_keys = False
         problems.append(Problem(source, min(fault.line, last_line), dotted(fault.path), None, fault.message))
-    if not endpoints and not problems:
-        return refused(source, "there is no endpoint in it; to remove its endpoints, delete the file", line=1)
+    if not endpoints and not problems and not is_meant:
+        return refused(source, NO_ENDPOINT, line=1)
     problems += claimed_twice(source, claims)
     if problems:
         return Parsed(source, problems=tuple(problems), holds_keys=only_keys)

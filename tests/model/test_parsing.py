@@ -507,7 +507,15 @@ def test_an_anchor_may_be_used_again() -> None:
 @pytest.mark.parametrize("text", ["", "\n", "# nothing\n", "---\n---\n"])
 def test_a_file_without_endpoints_is_refused_because_it_may_be_half_written(text: str) -> None:
     (problem,) = parse(text, "digits.yaml").problems
-    assert str(problem) == "digits.yaml:1: there is no endpoint in it; to remove its endpoints, delete the file"
+    assert str(problem) == (
+        "digits.yaml:1: there is no endpoint in it; to remove its endpoints, delete the file, or write []"
+    )
+
+
+@pytest.mark.parametrize("text", ["[]", "# all gone\n[]\n", "---\n[]\n---\n"])
+def test_a_file_may_say_that_it_has_no_endpoints(text: str) -> None:
+    parsed = parse(text, "digits.yaml")
+    assert (parsed.endpoints, parsed.problems, parsed.holds_keys) == ((), (), False)
 
 
 def test_a_file_that_is_too_large_is_refused_unread() -> None:
