@@ -76,9 +76,9 @@ def connect_to_follow(cluster: SingleConfig) -> httpx2.AsyncClient:
 def explain(error: Exception) -> str:
     """In a few words, without what changes from one attempt to the next, and never a credential."""
     match error:
-        case ApiError() if right := _FORBIDDEN.search(error.status.message or ""):
-            return _lacking(right)
         case ApiError():
+            if (lacking := lacking_right(error)) is not None:
+                return lacking
             return f"{error.status.reason or error.status.code}: {error.status.message}"
         case httpx2.HTTPStatusError():
             return f"HTTP status {error.response.status_code}"
@@ -86,6 +86,13 @@ def explain(error: Exception) -> str:
             return "no answer in time"
         case _:
             return str(error) or type(error).__name__
+
+
+def lacking_right(error: Exception) -> str | None:
+    """Which right of the router is missing; None: the call failed for something else. Both are 403 where a webhook or a
+    quota refuses."""
+    right = _FORBIDDEN.search(error.status.message or "") if isinstance(error, ApiError) else None
+    return None if right is None else _lacking(right)
 
 
 def _lacking(right: re.Match[str]) -> str:

@@ -170,7 +170,7 @@ def secret_of(missing: MissingSecret, pair: KeyPair) -> Secret:
             ownerReferences=[_reference(owner) for owner in missing.owners],
         ),
         type="Opaque",
-        data={"primaryKey": _base64(pair.primary), "secondaryKey": _base64(pair.secondary)},
+        data={"primaryKey": encoded(pair.primary), "secondaryKey": encoded(pair.secondary)},
     )
 
 
@@ -180,5 +180,6 @@ def _reference(owner: Owner) -> OwnerReference:
     )
 
 
-def _base64(text: str) -> str:
+def encoded(text: str) -> str:
+    """As a Secret has its entries."""
     return base64.b64encode(text.encode()).decode()

@@ -4,7 +4,7 @@ A sink for a reflector of `KeySecret`. Of a Secret without the entries primaryKe
 kept: a named Secret that holds something else is wrong, not missing. What has the entries is kept even when no endpoint
 names it yet, because the Secret often comes first and is not sent again. Values are in no problem, log or repr.
 
-Owned by `ResourceStore`.
+Owned by `ResourceStore`. What one Secret holds is asked for by `key_secrets`, too.
 """
 
 from __future__ import annotations
@@ -59,6 +59,11 @@ class Secrets:
 
     def __repr__(self) -> str:
         return f"<Secrets known={len(self._found)}>"
+
+
+def pair_in(secret: KeySecret) -> KeyPair | Problem:
+    """The keys that it holds, or what is wrong with them."""
+    return _judge(secret) or pair_from({}, _source(_key(secret)))
 
 
 def _key(secret: KeySecret) -> SecretKey:
