@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from io import StringIO
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
-from ruamel.yaml import YAML
+import typer
 
 
 class OutputFormat(StrEnum):
     TABLE = "table"
     JSON = "json"
     YAML = "yaml"
+
+
+Output: TypeAlias = Annotated[OutputFormat, typer.Option("--output", "-o", help="How to print it.")]
 
 
 def formatted(data: dict[str, Any], table: str, output: OutputFormat) -> str:
@@ -24,6 +27,8 @@ def formatted(data: dict[str, Any], table: str, output: OutputFormat) -> str:
         case OutputFormat.JSON:
             return json.dumps(data, indent=2) + "\n"
         case OutputFormat.YAML:
+            from ruamel.yaml import YAML  # noqa: PLC0415  slow to import, and mostly not needed
+
             stream = StringIO()
             yaml = YAML(typ="safe", pure=True)
             yaml.default_flow_style = False

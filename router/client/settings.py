@@ -15,6 +15,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Final, Literal, TypedDict
 
+from router.client.errors import Misused
+
 
 class VersionSettings(TypedDict, total=False):
     """What may be said of a version."""
@@ -158,7 +160,7 @@ def _as_json(name: str, value: Any) -> Any:
     if name == "deployment" and isinstance(value, str):
         workload, _, port = value.rpartition(":")
         if not workload or not port.isdigit():
-            raise TypeError(f"deployment is NAME:PORT or a mapping, not {value!r}")
+            raise Misused(f"deployment is NAME:PORT or a mapping, not {value!r}", code="bad_value")
         return {"name": workload, "port": int(port)}
     if isinstance(value, Mapping):
         return dict(value)

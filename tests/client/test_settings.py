@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from router.client import Misused
 from router.client.settings import (
     UNSET,
     EndpointSettings,
@@ -106,5 +107,5 @@ def test_a_fixed_size_and_autoscaling_exclude_each_other():
 
 @pytest.mark.parametrize("wrong", ["digits-blue", "digits-blue:http", ":5001"])
 def test_a_deployment_is_a_name_and_a_port(wrong):
-    with pytest.raises(TypeError, match=re.escape(repr(wrong))):
+    with pytest.raises(Misused, match=re.escape(repr(wrong))):
         version_patch({"deployment": wrong})
