@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from router.errors import EndpointChanged, EndpointExists, EndpointUnknown, StoreFailed
 from router.model.parsing import parse
 from router.model.problems import ConfigurationRefused
+from router.store import file_writer
 from router.store.file_writer import FileWriter
 from router.store.files import FileStore
 from router.store.keys import KeyFiles
@@ -291,6 +293,42 @@ async def test_an_editor_that_saves_in_between_loses_nothing(file, monkeypatch):
     with pytest.raises(EndpointChanged):
         await both.replace(resource(serverTiming=True), before.etag)
     assert "70" in file.read_text()
+
+
+async def test_one_change_at_a_time(file, monkeypatch):
+    """Also if the first caller does not wait for its end."""
+    both = writer(file)
+    sync, writing, second = os.fsync, threading.Event(), threading.Event()
+
+    def slow(descriptor: int) -> None:
+        if writing.is_set():
+            second.set()
+        writing.set()
+        assert not second.wait(0.1)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", slow)
+    first = asyncio.get_running_loop().create_task(both.replace(resource(serverTiming=True), None))
+    await asyncio.to_thread(writing.wait)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    monkeypatch.setattr(os, "fsync", lambda descriptor: second.set() or sync(descriptor))
+    await both.replace(resource("letters", serverTiming=True), None)
+    assert file.read_text().count("serverTiming: true") == 2
+
+
+async def test_a_file_that_is_cut_off_in_between(file, monkeypatch):
+    both = writer(file)
+
+    def cut(one: object, other: object) -> bool:
+        file.write_text(DIGITS)
+        return False
+
+    monkeypatch.setattr(file_writer, "same", cut)
+    with pytest.raises(EndpointUnknown):
+        await both.replace(resource("letters"), None)
+    assert file.read_text() == DIGITS
 
 
 async def test_a_file_that_is_saved_all_the_time(file, monkeypatch):
