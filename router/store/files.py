@@ -5,13 +5,14 @@ content stays in force and the problems are told; when a file is gone from the d
 holds for key files. What `load` returns is a value: whoever serves compares it with what it serves now.
 
 Reading happens in a thread (10,000 endpoints take seconds to parse, and requests go on meanwhile). One owner calls
-`load`, one call at a time: `router.main`.
+`load`, one call at a time, and then follows `changes`: `router.main`. Who writes files tells it (`handed_on`), asks it
+what is in force (`standing`) and what it has read (`known`): `file_writer`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Set
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -48,15 +49,63 @@ class FileStore:
         self._catalogue = Catalogue()
         self._seen: dict[Path, Stamp] = {}
         self._readings: dict[Path, tuple[Stamp | None, ConfigFile]] = {}
+        self._watched: frozenset[Path] = frozenset()
+        self._look = asyncio.Event()
+        self._is_followed = False
+        self._waiting: list[asyncio.Future[None]] = []
+        self._rewritten: set[EndpointKey] = set()
 
     async def load(self) -> Configuration:
         """Reads everything anew."""
-        return await asyncio.to_thread(self._load)
+        rewritten, self._rewritten = self._rewritten, set()
+        return await asyncio.to_thread(self._load, rewritten)
 
     async def changes(self) -> AsyncIterator[Configuration]:
         """The configuration after every change of its files or key files, until cancelled."""
+        watching = asyncio.get_running_loop().create_task(self._watch(), name="configuration files")
+        watching.add_done_callback(lambda _: self._look.set())
+        self._is_followed = True
+        waiting: list[asyncio.Future[None]] = []
+        try:
+            while not watching.done():
+                await self._look.wait()
+                self._look.clear()
+                waiting, self._waiting = self._waiting, []
+                if self._rewritten or await asyncio.to_thread(self._stamps) != self._seen:
+                    yield await self.load()
+                _wake(waiting)  # whoever follows has taken it, and asks for the next one
+            watching.result()
+        finally:
+            self._is_followed = False
+            _wake([*waiting, *self._waiting])
+            watching.cancel()
+            await asyncio.wait({watching})
+
+    async def handed_on(self, *, rewritten: EndpointKey | None = None) -> None:
+        """Has the files read now, and returns when whoever follows `changes` has taken what is in them; at once where
+        nobody does. `rewritten`: whose made keys are other ones, for those are not read twice unless told."""
+        if rewritten is not None:
+            self._rewritten.add(rewritten)
+        if self._is_followed:
+            taken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting.append(taken)
+            self._look.set()
+            await taken
+
+    def standing(self, path: Path) -> ConfigFile | None:
+        """The content of a file that is in force. Of any thread."""
+        return self._good.get(path)
+
+    def known(self, path: Path) -> ConfigFile:
+        """A file as it is now, parsed again only if it was changed since it was. Of any thread."""
+        seen = stamp(path)
+        before = self._readings.get(path)
+        return before[1] if before is not None and seen is not None and before[0] == seen else read_file(path)
+
+    async def _watch(self) -> None:
+        """Says when to look: events do not say what at, since reading files makes some, too."""
         while True:
-            watched = self._directories()
+            watched = self._watched = await asyncio.to_thread(self._directories)
             async for _ in awatch(
                 *watched,
                 watch_filter=None,
@@ -66,10 +115,8 @@ class FileStore:
                 yield_on_timeout=True,
                 recursive=False,
             ):
-                # events only say when to look: reading files makes some, too
-                if await asyncio.to_thread(self._stamps) != self._seen:
-                    yield await self.load()
-                if self._directories() != watched:
+                self._look.set()
+                if self._watched != watched:
                     break  # a key file in another directory came in or went out
 
     @property
@@ -77,10 +124,10 @@ class FileStore:
         """The content of each file that is in force."""
         return self._settling.in_force
 
-    def _directories(self) -> set[Path]:
+    def _directories(self) -> frozenset[Path]:
         """What to watch: directories, since editors and ConfigMaps replace files instead of writing them."""
         own = self._path if self._path.is_dir() else self._path.absolute().parent
-        return {own, *(file.parent for file in self._key_files if file.parent.is_dir())}
+        return frozenset({own, *(file.parent for file in self._key_files if file.parent.is_dir())})
 
     def _stamps(self) -> dict[Path, Stamp]:
         """What tells which files have to be read again. A file that cannot be looked at has no part in it."""
@@ -90,14 +137,15 @@ class FileStore:
             files = set(self._key_files)
         return {file: seen for file in files if (seen := stamp(file)) is not None}
 
-    def _load(self) -> Configuration:
+    def _load(self, rewritten: Set[EndpointKey]) -> Configuration:
         self._seen = self._stamps()
         files, problems = self._read()
         conflicts = self._settle(files)
         catalogue, _ = combine(self._good.values())
         catalogue = self._catalogue = _with_known(catalogue, self._catalogue)
-        pairs, key_problems = self._read_keys(catalogue)
+        pairs, key_problems = self._read_keys(catalogue, rewritten)
         self._seen |= {file: seen for file in self._key_files if (seen := stamp(file)) is not None}
+        self._watched = self._directories()
         return Configuration(catalogue, pairs, (*problems, *conflicts, *key_problems))
 
     def _read(self) -> tuple[dict[Path, ConfigFile], list[Problem]]:
@@ -138,7 +186,9 @@ class FileStore:
             problems += _between(files[path], (self._good[rival] for rival in rivals))
         return problems
 
-    def _read_keys(self, catalogue: Catalogue) -> tuple[dict[EndpointKey, KeyPair], list[Problem]]:
+    def _read_keys(
+        self, catalogue: Catalogue, rewritten: Set[EndpointKey]
+    ) -> tuple[dict[EndpointKey, KeyPair], list[Problem]]:
         pairs: dict[EndpointKey, KeyPair] = {}
         problems: list[Problem] = []
         self._key_files = set()
@@ -146,7 +196,7 @@ class FileStore:
             if not endpoint.spec.auth.uses_keys:
                 continue
             directory = catalogue.directories[key]
-            if endpoint.spec.auth.keys_file is None and key in self._pairs:
+            if endpoint.spec.auth.keys_file is None and key in self._pairs and key not in rewritten:
                 pairs[key] = self._pairs[key]
                 continue
             if endpoint.spec.auth.keys_file is not None:
@@ -182,6 +232,12 @@ def _with_known(catalogue: Catalogue, before: Catalogue) -> Catalogue:
     known = before.endpoints
     endpoints = {key: each if known.get(key) != each else known[key] for key, each in catalogue.endpoints.items()}
     return Catalogue(MappingProxyType(endpoints), catalogue.directories)
+
+
+def _wake(waiting: Iterable[asyncio.Future[None]]) -> None:
+    for each in waiting:
+        if not each.done():  # who waited may have been cancelled
+            each.set_result(None)
 
 
 def _of_all(path: Path, message: str) -> Problem:

@@ -79,7 +79,7 @@ class KeyFiles:
         try:
             if endpoint.spec.auth.keys_file is None and not path.exists():
                 return self._make(path)
-            return _read(path)
+            return read_pair(path)
         except OSError as error:
             return _problem(path, f"cannot be read: {error.strerror or error}")
 
@@ -87,24 +87,35 @@ class KeyFiles:
         pair = new_pair()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         part = path.with_name(f".{path.name}.part")
-        content = orjson.dumps({"primaryKey": pair.primary, "secondaryKey": pair.secondary}, option=orjson.OPT_INDENT_2)
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            file.write(json_of(pair))
             file.flush()
             os.fsync(descriptor)
         part.replace(path)
         return pair
 
 
-def _read(path: Path) -> KeyPair | Problem:
+def read_pair(path: Path) -> KeyPair | Problem:
+    """The pair that a file holds. Raises OSError."""
+    return pair_in(path.read_bytes(), str(path))
+
+
+def pair_in(content: bytes, source: str) -> KeyPair | Problem:
+    """The pair in the text of a file, which `source` names."""
     try:
-        content: Any = YAML(typ="safe").load(path.read_text("utf-8"))
+        value: Any = YAML(typ="safe").load(content.decode("utf-8"))
     except (YAMLError, UnicodeDecodeError):
-        return _problem(path, "is not YAML or JSON")  # without the parser's message: it quotes the file
-    if not isinstance(content, Mapping):
-        return _problem(path, "must be a mapping with primaryKey and secondaryKey")
-    return pair_from(content, str(path))
+        return Problem(source, None, "", None, "is not YAML or JSON")  # without the parser's words: they quote the file
+    if not isinstance(value, Mapping):
+        return Problem(source, None, "", None, "must be a mapping with primaryKey and secondaryKey")
+    return pair_from(value, source)
+
+
+def json_of(pair: KeyPair) -> bytes:
+    """What a made file holds."""
+    content = {"primaryKey": pair.primary, "secondaryKey": pair.secondary}
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2)
 
 
 def _problem(path: Path, message: str) -> Problem:

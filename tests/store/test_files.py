@@ -176,3 +176,73 @@ async def test_keys_are_read_for_tokens_of_the_routers_own_too(store, folder):
     keys = (await store.load()).keys
     assert keys["default", "one"].primary == "primary-key-0123"
     assert {name for _, name in keys} == {"one", "two"}
+async def test_what_was_written_is_handed_on_before_the_watch_sees_it(store, folder, monkeypatch):
+    """Once, and not again when the watch sees it as well."""
+    (folder / "one.yaml").write_text(text("one"))
+    await store.load()
+    looks = asyncio.Event()
+    blind = asyncio.Event()
+
+    async def watch(*_: object, **__: object) -> AsyncIterator[None]:
+        blind.set()
+        while True:
+            await looks.wait()
+            looks.clear()
+            yield None
+
+    monkeypatch.setattr("router.store.files.awatch", watch)
+    given: list[dict[str, str]] = []
+
+    async def follow() -> None:
+        async for configuration in store.changes():
+            given[len(given) :] = [names(configuration)]
+
+    task = asyncio.get_running_loop().create_task(follow())
+    await blind.wait()
+    (folder / "one.yaml").write_text(text("one", version="green"))
+    await store.handed_on()
+    assert given == [{"one": "green"}]
+    looks.set()
+    await store.handed_on()
+    await store.handed_on()
+    assert given == [{"one": "green"}]
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await store.handed_on()  # nobody follows any more, nobody is waited for
+
+
+async def test_a_watch_that_fails_ends_the_following(store, folder, monkeypatch):
+    (folder / "one.yaml").write_text(text("one"))
+    await store.load()
+
+    async def watch(*_: object, **__: object) -> AsyncIterator[None]:
+        raise OSError("no more watches")
+        yield
+
+    monkeypatch.setattr("router.store.files.awatch", watch)
+    with pytest.raises(OSError, match="no more watches"):
+        async for _ in store.changes():
+            pass
+
+
+async def test_made_keys_that_were_rewritten_are_read_again(store, folder, tmp_path):
+    (folder / "one.yaml").write_text(text("one", auth="mode: key"))
+    before = (await store.load()).keys["default", "one"]
+    made = tmp_path / "state" / "keys" / "default.one.json"
+    made.write_text(made.read_text().replace(before.primary, "another-key-0123"))
+    assert (await store.load()).keys["default", "one"] == before
+    await store.handed_on(rewritten=("default", "one"))
+    assert (await store.load()).keys["default", "one"].primary == "another-key-0123"
+
+
+async def test_a_file_may_say_that_it_has_no_endpoints(tmp_path):
+    path = tmp_path / "all.yaml"
+    path.write_text(text("one"))
+    store = FileStore(path, KeyFiles(tmp_path / "state"))
+    await store.load()
+    path.write_text("")
+    assert names(await store.load()) == {"one": "blue"}
+    path.write_text("[]\n")
+    after = await store.load()
+    assert (names(after), after.problems) == ({}, ())

@@ -174,5 +174,5 @@ def test_faults_say_what_to_do(tmp_path, monkeypatch, function, number, advice):
 
 def test_what_is_no_directory_cannot_be_written_to():
     """No fault injected: /proc takes no files."""
-    with pytest.raises(StoreFailed, match="/proc/a.yaml cannot be written"):
+    with pytest.raises(StoreFailed, match=r"/proc/a\.yaml cannot be written"):
         replace_file(Path("/proc/a.yaml"), b"new", None)
