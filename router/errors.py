@@ -19,6 +19,7 @@ Exceptions are for what the caller cannot go on from:
     ├── EndpointExists            there is one of this name already
     ├── EndpointChanged           somebody else has changed it since it was read
     ├── KeysUnknown               the endpoint has no keys (it uses tokens, or nobody need say who they are)
+    ├── KeySetRefused             an issuer's public keys cannot be fetched or used
     ├── NoTokens                  the endpoint issues no tokens of its own
     ├── StoreFailed               a change could not be kept: the file system or the API server refuses it
     ├── NotIdentified             the admin port does not know who calls (router.admin.gate)
@@ -130,6 +131,10 @@ class EndpointChanged(MaitreError):
 
 class KeysUnknown(MaitreError):
     """The endpoint has no keys, or they cannot be read; the message says why, never what they are."""
+
+
+class KeySetRefused(MaitreError):
+    """The public keys of an issuer cannot be fetched, or what came is none; the message says why."""
 
 
 class NoTokens(MaitreError):
