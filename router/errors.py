@@ -24,6 +24,7 @@ Exceptions are for what the caller cannot go on from:
     ├── EndpointExists            there is one of this name already
     ├── EndpointChanged           somebody else has changed it since it was read
     ├── KeysUnknown               the endpoint has no keys (it uses tokens, or nobody need say who they are)
+    ├── KeySetRefused             an issuer's public keys cannot be fetched or used
     ├── NoTokens                  the endpoint issues no tokens of its own
     ├── NoLogs                    what the replicas print is not kept here
     ├── RequestRefused            what was sent to the admin port cannot be taken (router.admin.errors)
@@ -145,6 +146,10 @@ class EndpointChanged(MaitreError):
 
 class KeysUnknown(MaitreError):
     """The endpoint has no keys, or they cannot be read; the message says why, never what they are."""
+
+
+class KeySetRefused(MaitreError):
+    """The public keys of an issuer cannot be fetched, or what came is none; the message says why."""
 
 
 class NoTokens(MaitreError):

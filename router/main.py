@@ -15,7 +15,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from autoscaler.frontend import FrontendSettings
 from autoscaler.frontend_loop import FrontendLoop
@@ -46,6 +46,8 @@ from router.store.certificates import Certificates, Kept
 from router.store.configuration import Configuration
 from router.store.contexts import Served
 from router.store.files import FileStore
+from router.store.issuers import Issuers
+from router.store.key_fetcher import KeyFetcher
 from router.store.keys import KeyFiles
 from router.telemetry.exposition import Exposition
 
@@ -53,6 +55,9 @@ if TYPE_CHECKING:
     from router.serving.cluster import Cluster
 
 log = logging.getLogger("maitre")
+
+ISSUERS_S: Final = 2.0
+"""How long a start waits for the keys of outside issuers; they answer in a fraction of it, or are down."""
 
 
 class Store(Protocol):
@@ -126,7 +131,11 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
         frontend = FrontendLoop(_frontend(settings), workforce, own_pods, loads, scaling, now, asyncio.sleep)
         premises = Premises(warden, Ports(), prober, watchlist, certificates, settings.drain_seconds, cluster)
         around = Surroundings(loop, now, premises, crew, settings.dev_test, tell)
-        fleet = Fleet(around, autoscaler, default_namespace)
+        fetcher = KeyFetcher()
+        last.push_async_callback(fetcher.close)
+        issuers = Issuers(fetcher, crew.issuer_keys)
+        crew.ask_for_keys(issuers.unknown_key)
+        fleet = Fleet(around, autoscaler, issuers, default_namespace)
         recorder.attach(fleet)
         health = Health(fleet, cluster)
         exposition = Exposition(
@@ -148,8 +157,11 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
             background = [
                 tasks.create_task(running, name="autoscaler" if cluster is None else "cluster"),
                 tasks.create_task(certificates.watch(), name="certificates"),
+                tasks.create_task(issuers.run(), name="issuers"),
             ]
-            beginning = tasks.create_task(_begin(store, configuration, fleet, cluster), name="first configuration")
+            beginning = tasks.create_task(
+                _begin(store, configuration, fleet, cluster, issuers), name="first configuration"
+            )
             await first_of(beginning, tasks.create_task(stop.wait(), name="stop"))
             if stop.is_set():
                 beginning.cancel()
@@ -203,12 +215,15 @@ async def _configuration(settings: Settings, cluster: Cluster | None) -> tuple[S
     return store, configuration
 
 
-async def _begin(store: Store, configuration: Configuration | None, fleet: Fleet, cluster: Cluster | None) -> None:
+async def _begin(
+    store: Store, configuration: Configuration | None, fleet: Fleet, cluster: Cluster | None, issuers: Issuers
+) -> None:
     """Brings the first configuration into force; in a cluster, when the API server has told it."""
     configuration = configuration or await store.load()
     fleet.apply(configuration)
     for problem in configuration.problems:
         log.error("configuration problem", extra={"fields": {"problem": str(problem)}})
+    await issuers.settled(ISSUERS_S)
     if cluster is not None:
         cluster.configured(configuration)
         await cluster.settle()

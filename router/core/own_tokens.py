@@ -5,8 +5,8 @@ rotating with overlap, and replacing the older one revokes what it has signed. T
 endpoint, and a key used as a bearer credential elsewhere cannot sign. HMAC-SHA256 is the one algorithm, whatever a
 token says of itself; `kid` names the signing key by a digest that tells nothing of it.
 
-Pure: `unix_now` and `jti` are arguments. Why like this: docs/decisions/0012-tokens.md. Made by `router.serving.front`,
-which verifies, and by `router.store.token_issuer`, which issues.
+Pure: `unix_now` and `jti` are arguments. Why like this: docs/decisions/0012-tokens.md. Made by
+`router.serving.admittance`, which verifies, and by `router.store.token_issuer`, which issues.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ A ring belongs to the keys that it verifies with: other keys, another ring, with
 is refused with the first request that sees the new configuration. A look-up by SHA-256 digest takes no longer for a
 guess that is nearly right: whoever can choose digests byte by byte has broken the hash.
 
-Pure. Made by `router.serving.front`; `router.proxy.exchange` asks it once per request, a second time for what is new.
+Pure. Made by `router.serving.admittance`; `router.proxy.exchange` asks it once per request, a second time for what is
+new.
 """
 
 from __future__ import annotations

@@ -52,6 +52,11 @@ CLUSTER_RULES: Final = (
         "secretName is for mode key and for tokens of the router's own",
     ),
     Rule(("auth",), "!has(self.token) || self.mode == 'token'", "token is for mode token"),
+    Rule(
+        ("auth",),
+        "!has(self.token) || has(self.token.jwksUri) || self.token.issuer.matches('^https?://[^/]')",
+        "without a jwksUri the issuer must be an https:// URL",
+    ),
     Rule(_VERSIONS, "self.filter(v, v.isDefault).size() <= 1", "only one version is the default"),
     Rule(_VERSIONS, "self.filter(v, v.type == 'control').size() <= 1", "at most one version is the control"),
     Rule(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
@@ -78,14 +78,17 @@ def _bare_address(url: str) -> str:
     return url
 
 
-def _trustworthy(url: str) -> str:
-    """Whoever can change the key set on its way can sign tokens; so it comes over TLS or from this machine."""
+def trustworthy(url: str) -> str:
+    """The URL itself. Who can change a key set on its way can sign tokens; so it comes over TLS or from this machine.
+
+    Raises ValueError with what it must be.
+    """
     try:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError:
         raise ValueError("its host cannot be understood") from None
-    if not host or not (parts.scheme == "https" or _is_loopback(host)):
+    if not host or not (parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(host))):
         raise ValueError("an https:// URL (http:// only to this machine itself)")
     if "@" in parts.netloc:
         raise ValueError("a URL without user name and password")
@@ -195,9 +198,35 @@ ReplicaUrls = Annotated[
 KeySetUrl = Annotated[
     str,
     Field(pattern=r"^https?://[!-~]+$", max_length=2048),
-    AfterValidator(_trustworthy),
+    AfterValidator(trustworthy),
     Allowed("an https:// URL (http:// only to this machine itself)"),
 ]
+
+Algorithm = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+"""Of signatures (RFC 7518, RFC 8037). None with a shared secret: a public key could be taken for one."""
+
+Algorithms = Annotated[
+    tuple[Algorithm, ...],
+    Field(strict=False, min_length=1, max_length=10, json_schema_extra=_UNIQUE),
+    AfterValidator(_distinct),
+    Allowed(f"a list of {', '.join(get_args(Algorithm))}"),
+]
+
+Scope = Annotated[
+    str,
+    Field(pattern=r"^[!#-\[\]-~]+$", max_length=256),
+    Allowed("a scope: printable ASCII without spaces, quotes and backslashes, at most 256 characters"),
+]
+"""RFC 6749 section 3.3."""
+
+Scopes = Annotated[
+    tuple[Scope, ...],
+    Field(strict=False, max_length=32, json_schema_extra=_UNIQUE),
+    AfterValidator(_distinct),
+    Allowed("a list of at most 32 scopes"),
+]
+
+Claims = Annotated[dict[str, str], Field(max_length=32), Allowed("a mapping of at most 32 claims to texts")]
 
 Hosts = Annotated[
     tuple[Host, ...],

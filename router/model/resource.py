@@ -80,6 +80,20 @@ def _auth(auth: Auth) -> Iterator[Violation]:
     if auth.keys_file is not None:
         message = "is not allowed in a cluster: secretName, the Secret with primaryKey and secondaryKey"
         yield Violation(("spec", "auth", "keysFile"), message)
+    if auth.token is not None:
+        source = auth.token.key_source
+        key, url = ("issuer", source.issuer) if source.jwks_uri is None else ("jwksUri", source.jwks_uri)
+        if _is_the_routers_own(_host_of(url)):
+            message = "is not allowed in a cluster: an address that is not the router's own host or link-local"
+            yield Violation(("spec", "auth", "token", key), message)
+
+
+def _host_of(url: str) -> str:
+    """Empty where there is none to be understood, which is told elsewhere."""
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
 
 
 def _tls(tls: UpstreamTls, at: tuple[str | int, ...]) -> Iterator[Violation]:

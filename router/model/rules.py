@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
+from router.model.fields import trustworthy
 from router.model.problems import Path
 from router.model.spec import Auth, EndpointSpec, ScoringEndpoint, Target, Version
 
@@ -90,6 +91,15 @@ def _auth(auth: Auth) -> Iterator[Violation]:
             yield Violation(("spec", "auth", key), f"is for mode key and for tokens of the router's own; {_mode(auth)}")
     if auth.token is not None and auth.mode != "token":
         yield Violation(("spec", "auth", "token"), f"is for mode token, and {_mode(auth)}")
+    if auth.token is not None and auth.token.jwks_uri is None:
+        yield from _discoverable(auth.token.issuer)
+
+
+def _discoverable(issuer: str) -> Iterator[Violation]:
+    try:
+        trustworthy(issuer)
+    except ValueError as error:
+        yield Violation(("spec", "auth", "token", "issuer"), f"without a jwksUri it must be {error}")
 
 
 def _mode(auth: Auth) -> str:

@@ -10,7 +10,7 @@ Numbers and texts are not converted: `"1"` is no number, `yes` no truth value, `
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
@@ -52,6 +52,13 @@ class Metadata(Schema):
     """For the tools of the user; the router reads none."""
 
 
+class KeySource(NamedTuple):
+    """Where the public keys of an issuer are. `jwks_uri` None: where its /.well-known/openid-configuration says."""
+
+    issuer: str
+    jwks_uri: str | None
+
+
 class OutsideIssuer(Schema):
     """Whose tokens are good, when they are not the router's own."""
 
@@ -59,8 +66,18 @@ class OutsideIssuer(Schema):
     """Must equal the claim `iss`."""
     audience: fields.Text
     """Must be in the claim `aud`."""
-    jwks_uri: fields.KeySetUrl
-    """Where the issuer's public keys are (RFC 7517)."""
+    jwks_uri: fields.KeySetUrl | None = None
+    """Where the issuer's public keys are (RFC 7517); absent: where its /.well-known/openid-configuration says."""
+    algorithms: fields.Algorithms = ("RS256", "ES256")
+    """That tokens may be signed with."""
+    required_scopes: fields.Scopes = ()
+    """All of them must be in the claim `scope` or `scp`."""
+    required_claims: fields.Claims = {}
+    """Each must have this text as its value, or in its list of values."""
+
+    @property
+    def key_source(self) -> KeySource:
+        return KeySource(self.issuer, self.jwks_uri)
 
 
 class Auth(Schema):

@@ -16,7 +16,7 @@ JsonSchema: TypeAlias = dict[str, Any]
 
 _VERBATIM: Final[tuple[str, ...]] = (
     *("type", "format", "enum", "pattern", "required"),
-    *("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"),
+    *("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "maxProperties"),
 )
 _NULL: Final = {"type": "null"}
 
@@ -38,6 +38,8 @@ def _structural(schema: JsonSchema, definitions: JsonSchema) -> JsonSchema:
         result["default"] = _default(schema["default"])
     if "items" in schema:
         result["items"] = _structural(schema["items"], definitions)
+    if isinstance(schema.get("additionalProperties"), dict):
+        result["additionalProperties"] = _structural(schema["additionalProperties"], definitions)
     if schema.get("uniqueItems"):
         result["x-kubernetes-list-type"] = "set"
     if "properties" in schema:

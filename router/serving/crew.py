@@ -21,7 +21,7 @@ from typing import Final, Protocol
 from router.core.lease_outbox import Effect
 from router.core.lease_table import LeaseTable
 from router.core.leases import Bound, Demand, Group
-from router.model.spec import EndpointKey
+from router.model.spec import EndpointKey, KeySource
 from router.serving.allotment import Allotment
 from router.serving.messages import (
     Configure,
@@ -30,6 +30,7 @@ from router.serving.messages import (
     Forget,
     Holdings,
     InForce,
+    IssuerKeys,
     Load,
     Loads,
     Place,
@@ -39,6 +40,7 @@ from router.serving.messages import (
     Ship,
     Shipped,
     TermEnds,
+    UnknownKey,
     Withdraw,
 )
 from router.serving.tally import Tally, endpoint_tally
@@ -113,6 +115,8 @@ class Crew:
         """Versions of which workers lack slots, and what this router's own lessor was told about it."""
         self._workers: dict[str, _Worker] = {}
         self._served: dict[EndpointKey, Served] = {}
+        self._issuer_keys: dict[KeySource, IssuerKeys] = {}
+        self._unknown_key: Callable[[KeySource], None] | None = None
         self._allotments: dict[Group, Allotment] = {}
         self._endpoints: dict[str, Tally[EndpointTotals]] = {}
         self._gone = Clients(0, 0, 0)
@@ -126,6 +130,10 @@ class Crew:
         """To be said before there is any replica. Otherwise all slots are this router's own."""
         self._upper = upper
 
+    def ask_for_keys(self, unknown_key: Callable[[KeySource], None]) -> None:
+        """`unknown_key(source)`: a worker has met a token that names a key which is not in this issuer's set."""
+        self._unknown_key = unknown_key
+
     def close(self) -> None:
         """Nothing more is leased."""
         if self._alarm is not None:
@@ -138,6 +146,8 @@ class Crew:
         self._workers[link.name] = _Worker(link, self._now())
         self._part_queues()
         link.send(TermEnds(self._term_ends))
+        for keys in self._issuer_keys.values():
+            link.send(keys)
         link.send(Configure(self._configured, tuple(self._served.values())))
         for allotment in self._allotments.values():
             for message in allotment.introduction():
@@ -193,6 +203,9 @@ class Crew:
                 self._demanded(name, message)
             case Counted():
                 self._counted(name, worker, message)
+            case UnknownKey(source):
+                if self._unknown_key is not None:
+                    self._unknown_key(source)
             case InForce(number):
                 worker.in_force = number
                 self._progressed()
@@ -247,6 +260,14 @@ class Crew:
         for served in configure.put:
             self._served[served.source.endpoint.key] = served
         self.tell(configure)
+
+    def issuer_keys(self, source: KeySource, document: bytes | None) -> None:
+        """The key set of an outside issuer, from now on; None: no endpoint trusts it any more."""
+        message = IssuerKeys(source, document)
+        self._issuer_keys[source] = message
+        if document is None:
+            del self._issuer_keys[source]
+        self.tell(message)
 
     def open(self, endpoint: str, version: str, slots: int) -> Allotment:
         """A version that is about to be served. While one of its name is still ending, it goes by another group: the

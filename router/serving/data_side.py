@@ -20,11 +20,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
+from math import inf
 from typing import Final, TypeVar
 
 from router.core.admission import Term
 from router.core.leases import Bound, Demand, Group, Lease, Recall
 from router.core.routes import RouteTable
+from router.model.spec import KeySource
 from router.serving.front import Front
 from router.serving.lane import Lane, LaneSurroundings
 from router.serving.messages import (
@@ -34,6 +36,7 @@ from router.serving.messages import (
     Expect,
     Forget,
     InForce,
+    IssuerKeys,
     Load,
     Loads,
     Place,
@@ -42,6 +45,7 @@ from router.serving.messages import (
     Ship,
     Shipped,
     TermEnds,
+    UnknownKey,
     Withdraw,
 )
 from router.store.certificates import Certificates
@@ -61,6 +65,8 @@ free slot."""
 KEEP_S: Final = 0.02
 """Part of the 50 ms: so long a slot may lie idle where requests have waited for one."""
 ROSE_S: Final = 0.05
+ASK_S: Final = 1.0
+"""The control process asks an issuer for a key that is unknown once a minute; who says so more often is not heard."""
 DECISION_S: Final = 0.08
 """After a rise of load the autoscaler decides in 100 ms, on loads that are to be fresh then."""
 
@@ -85,7 +91,11 @@ class DataSide:
         self._clients = clients
         self._term = Term()
         self.front = Front(
-            LaneSurroundings(loop, now, certificates, self, self._term), publish, self._ended, default_namespace
+            LaneSurroundings(loop, now, certificates, self, self._term),
+            publish,
+            self._ended,
+            self._unknown_key,
+            default_namespace,
         )
         self._awake: dict[Lane, Load | None] = {}
         """With the load that was last said."""
@@ -98,6 +108,8 @@ class DataSide:
         self._starved: dict[Lane, tuple[Demand, float]] = {}
         """The demand last said of lanes that were starving, and when."""
         self._lowered: dict[tuple[Lane, str], None] = {}
+        self._asked: dict[KeySource, float] = {}
+        """When an issuer was last said to lack a key."""
         self._flushing = False
         self._ticks = 0
         self._alarm: asyncio.TimerHandle | None = None
@@ -112,6 +124,8 @@ class DataSide:
                 self.front.configure(message)
                 self.report()
                 self._say(InForce(message.number))
+            case IssuerKeys():
+                self.front.issuer_keys(message)
             case Forget():
                 self._forget(message)
             case TermEnds(at):
@@ -233,6 +247,13 @@ class DataSide:
         """A request of this endpoint ended before a version was picked."""
         self._uncounted_endpoints[label] = metrics
         self._keep_ticking()
+
+    def _unknown_key(self, source: KeySource) -> None:
+        """Said once a second at most: anybody can send tokens that name any key."""
+        now = self._now()
+        if now >= self._asked.get(source, -inf) + ASK_S:
+            self._asked[source] = now
+            self._say(UnknownKey(source))
 
     def _flush_soon(self) -> None:
         if not self._flushing:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Protocol
 
 from autoscaler.loop import AutoscalerLoop
 from router.model.rules import shares
-from router.model.spec import EndpointKey
+from router.model.spec import EndpointKey, KeySource
 from router.serving.messages import Served, Source
 from router.serving.support import limitations
 from router.serving.version import LiveVersion, Surroundings, VersionOwner
@@ -35,14 +36,25 @@ class LiveEndpoint:
         self.source: Source | None = None
 
 
+class Issuers(Protocol):
+    """Who fetches the keys of outside issuers."""
+
+    def want(self, sources: Iterable[KeySource]) -> None:
+        """These are all that endpoints name."""
+
+    def problems(self) -> tuple[str, ...]: ...
+
+
 class Fleet:
     def __init__(
         self,
         around: Surroundings,
         autoscaler: AutoscalerLoop,
+        issuers: Issuers,
         default_namespace: str = "default",
     ) -> None:
         self._around = around
+        self._issuers = issuers
         self._autoscaler = autoscaler
         self._default_namespace = default_namespace
         self._endpoints: dict[EndpointKey, LiveEndpoint] = {}
@@ -75,6 +87,8 @@ class Fleet:
             self._around.crew.configure(put, removed)
         for served in put:
             self._follow(self._endpoints[served.source.endpoint.key], served.source)
+        tokens = (endpoint.spec.auth.token for endpoint in catalogue.endpoints.values())
+        self._issuers.want(token.key_source for token in tokens if token is not None)
 
     async def close(self, drain_s: float) -> None:
         """Ends all replicas, after their running requests or `drain_s`."""
@@ -107,8 +121,8 @@ class Fleet:
         return None if live is None else live.versions.get(name)
 
     def problems(self) -> tuple[str, ...]:
-        """Those of the newest configuration, and of certificates, which may come and go without a new one."""
-        return (*self._problems, *self._around.premises.certificates.problems())
+        """Of the newest configuration; and of certificates and issuers, which may come and go without a new one."""
+        return (*self._problems, *self._around.premises.certificates.problems(), *self._issuers.problems())
 
     def config_problems(self) -> int:
         return len(self.problems())

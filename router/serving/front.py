@@ -10,16 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from router.core.cors import CorsPolicy
-from router.core.credentials import KeyRing, Nobody, NoCredentials
 from router.core.leases import Group
-from router.core.routes import Credentials, EndpointRoute, MirrorRoute, RouteTable
-from router.core.token_ring import TokenRing
+from router.core.routes import EndpointRoute, MirrorRoute, RouteTable
 from router.core.traffic import Split
 from router.model.rules import default_version, shares
-from router.model.spec import EndpointKey, ScoringEndpoint, Version
+from router.model.spec import EndpointKey, KeySource, ScoringEndpoint, Version
+from router.serving.admittance import TrustedIssuers, credentials_of
 from router.serving.lane import Lane, LaneSurroundings
-from router.serving.messages import Configure, Forget, QueuePart, Served, Source
-from router.store.keys import KeyPair
+from router.serving.messages import Configure, Forget, IssuerKeys, QueuePart, Served, Source
 from router.telemetry.counters import EndpointMetrics
 
 
@@ -40,15 +38,17 @@ class Front:
         around: LaneSurroundings,
         publish: Callable[[RouteTable], None],
         counted: Callable[[str, EndpointMetrics], None],
+        unknown_key: Callable[[KeySource], None],
         default_namespace: str,
     ) -> None:
         """`counted(label, metrics)`: a request ended before a version was picked, for the first time since it was
-        last asked to be told."""
+        last asked to be told. `unknown_key`: a token names a key that its issuer's set does not have."""
         self.unrouted = EndpointMetrics(lambda metrics: counted("", metrics))
         self.lanes: dict[Group, Lane] = {}
         self._around = around
         self._publish = publish
         self._counted = counted
+        self._issuers = TrustedIssuers(unknown_key)
         self._default_namespace = default_namespace
         self._endpoints: dict[EndpointKey, FrontEndpoint] = {}
         self._part = QueuePart(0, 1)
@@ -59,6 +59,15 @@ class Front:
         for served in configuration.put:
             self._put(served)
         self._publish(self._table())
+
+    def issuer_keys(self, message: IssuerKeys) -> None:
+        """Endpoints that trust this issuer begin anew with the tokens that they know."""
+        self._issuers.put(message)
+        concerned = [front for front in self._endpoints.values() if _trusts(front, message.source)]
+        for front in concerned:
+            self._compile(front)
+        if concerned:
+            self._publish(self._table())
 
     def forget(self, forget: Forget) -> Lane | None:
         """The lane that there was; whoever asked closes it."""
@@ -78,7 +87,7 @@ class Front:
             front = self._endpoints[endpoint.key] = FrontEndpoint(label, source, self._counted)
         front.source = source
         front.lanes = [self._lane(label, version, groups[version.name], endpoint) for version in endpoint.spec.versions]
-        front.route = _compile(front, endpoint, source.keys)
+        self._compile(front)
 
     def _lane(self, label: str, version: Version, group: Group, endpoint: ScoringEndpoint) -> Lane:
         lane = self.lanes.get(group)
@@ -86,6 +95,20 @@ class Front:
             lane = self.lanes[group] = Lane(group, label, version, self._part, self._around)
         lane.apply(version, self._part, endpoint.spec.server_timing)
         return lane
+
+    def _compile(self, front: FrontEndpoint) -> None:
+        spec = front.source.endpoint.spec
+        routes = {lane.version: lane.route for lane in front.lanes}
+        front.route = EndpointRoute(
+            name=front.label,
+            credentials=credentials_of(front.source, self._issuers),
+            versions=routes,
+            split=Split(routes, shares(spec), default_version(spec.versions).name),
+            recorder=front.metrics,
+            sticky_header=spec.sticky.header if spec.sticky else None,
+            cors=CorsPolicy(spec.cors.allow_origins) if spec.cors else None,
+            mirrors=_mirrors(front.lanes),
+        )
 
     def _table(self) -> RouteTable:
         by_name: dict[str, EndpointRoute] = {}
@@ -100,34 +123,10 @@ class Front:
         return RouteTable(by_name, by_host)
 
 
-def _compile(front: FrontEndpoint, endpoint: ScoringEndpoint, keys: KeyPair | None) -> EndpointRoute:
-    spec = endpoint.spec
-    routes = {lane.version: lane.route for lane in front.lanes}
-    return EndpointRoute(
-        name=front.label,
-        credentials=_credentials(endpoint, keys),
-        versions=routes,
-        split=Split(routes, shares(spec), default_version(spec.versions).name),
-        recorder=front.metrics,
-        sticky_header=spec.sticky.header if spec.sticky else None,
-        cors=CorsPolicy(spec.cors.allow_origins) if spec.cors else None,
-        mirrors=_mirrors(front.lanes),
-    )
-
-
 def _mirrors(lanes: Iterable[Lane]) -> list[MirrorRoute]:
     return [mirror for lane in lanes if (mirror := lane.mirror()) is not None]
 
 
-def _credentials(endpoint: ScoringEndpoint, keys: KeyPair | None) -> Credentials:
-    match endpoint.spec.auth.mode:
-        case "none":
-            return NoCredentials()
-        case "key" if keys is not None:
-            return KeyRing(keys.primary, keys.secondary)
-        case "token" if keys is not None:
-            from router.core.own_tokens import OwnTokens  # noqa: PLC0415  a tenth of a second that keys do not need
-
-            return TokenRing(OwnTokens(keys.primary, keys.secondary, endpoint.key))
-        case _:  # keys that could not be read, tokens that cannot be checked: closed, not open
-            return Nobody()
+def _trusts(front: FrontEndpoint, source: KeySource) -> bool:
+    token = front.source.endpoint.spec.auth.token
+    return token is not None and token.key_source == source

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from router.core.leases import Bound, Group
-from router.model.spec import EndpointKey, ScoringEndpoint, UpstreamTls
+from router.model.spec import EndpointKey, KeySource, ScoringEndpoint, UpstreamTls
 from router.settings import Settings
 from router.store.keys import KeyPair
 from router.telemetry.counters import EndpointTotals, MirrorTotals, VersionTotals
@@ -56,6 +56,14 @@ class Configure(NamedTuple):
     """Grows by one with each; `InForce` answers with it."""
     put: tuple[Served, ...]
     removed: tuple[EndpointKey, ...] = ()
+
+
+class IssuerKeys(NamedTuple):
+    """The public keys of an outside issuer, from now on."""
+
+    source: KeySource
+    document: bytes | None
+    """A JSON Web Key Set that was found good; None: no endpoint trusts this issuer any more."""
 
 
 class Place(NamedTuple):
@@ -153,6 +161,12 @@ class Rose(NamedTuple):
     """A request of this version has to wait, or is refused for load."""
 
     group: Group
+
+
+class UnknownKey(NamedTuple):
+    """A token names a key that is not in this issuer's set."""
+
+    source: KeySource
 
 
 class Emptied(NamedTuple):

@@ -15,8 +15,6 @@ from router.model.spec import ScoringEndpoint
 def limitations(endpoint: ScoringEndpoint, *, in_cluster: bool) -> Iterator[str]:
     """One sentence for each part of the configuration without effect."""
     spec = endpoint.spec
-    if spec.auth.token is not None:
-        yield "auth.token is not supported yet: every request is answered 401"
     for version in spec.versions:
         name = f"version {version.name}"
         if version.target.deployment is not None and not in_cluster:

@@ -8,6 +8,8 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Any
 
+from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm, get_default_algorithms
+
 NOW = 1_800_000_000.0
 """Unix seconds."""
 
@@ -32,3 +34,20 @@ def own_secret(member: str, audience: str) -> bytes:
 
 def own_key_id(secret: bytes) -> str:
     return sha256(secret).hexdigest()[:8]
+
+
+def signed(private: Any, claims: Any, algorithm: str = "RS256", **header: Any) -> bytes:
+    """By an outside issuer, whatever the header says."""
+    text = part({"alg": algorithm, "typ": "JWT", **header}) + b"." + part(claims)
+    return text + b"." + encoded(get_default_algorithms()[algorithm].sign(text, private))
+
+
+def public_jwk(private: Any, key_id: str | None, **more: Any) -> dict[str, Any]:
+    reader = {"RSA": RSAAlgorithm, "EC": ECAlgorithm, "Ed": OKPAlgorithm}
+    (algorithm,) = (each for name, each in reader.items() if type(private).__name__.startswith(("_" + name, name)))
+    jwk = algorithm.to_jwk(private.public_key(), as_dict=True)
+    return {**jwk, **({} if key_id is None else {"kid": key_id}), **more}
+
+
+def key_document(*keys: dict[str, Any]) -> bytes:
+    return json.dumps({"keys": keys}).encode()

@@ -129,7 +129,7 @@ WRONG = [
     (one_version(target={"urls": 2 * ["http://10.0.0.1"]}), "spec.versions.target.urls", "Duplicate value"),
     (one_version(target={"urls": ["ftp://10.0.0.1"]}), "spec.versions.target.urls", r"should match '\^https"),
     ({**one_version(), "auth": {"mode": "basic"}}, "spec.auth.mode", 'supported values: "key", "token", "none"'),
-    ({**one_version(), "auth": {"token": {"issuer": "x"}}}, "spec.auth.token.jwksUri", "Required value"),
+    ({**one_version(), "auth": {"token": {"issuer": "x"}}}, "spec.auth.token.audience", "Required value"),
     ({**one_version(), "hosts": ["Digits.example"]}, "spec.hosts", "should match"),
     ({**one_version(), "hosts": 2 * ["digits.example"]}, "spec.hosts", "Duplicate value"),
     ({**one_version(), "cors": {"allowOrigins": ["app.example"]}}, "spec.cors.allowOrigins", "should match"),

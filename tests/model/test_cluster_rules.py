@@ -47,6 +47,11 @@ BROKEN = [
         "secretName is for mode key and for tokens",
         "spec.auth.secretName",
     ),
+    (
+        auth(mode="token", token={"issuer": "id.example", "audience": "digits"}),
+        "without a jwksUri the issuer must be",
+        "spec.auth.token.issuer",
+    ),
     (auth(token=TOKEN), "token is for mode token", "spec.auth.token"),
     (versions({"isDefault": True}, {"isDefault": True}), "only one version is the default", f"{GREEN}.isDefault"),
     (versions({"type": "control"}, {"type": "control"}), "at most one version is the control", f"{GREEN}.type"),
@@ -124,6 +129,11 @@ def test_every_rule_is_broken_by_one_of_these() -> None:
         auth(mode="token", token=TOKEN),
         auth(secretName="mine"),
         auth(mode="token", secretName="mine"),
+        auth(mode="token", token={"issuer": "https://id.example/realms/a", "audience": "digits"}),
+        auth(
+            mode="token",
+            token={**TOKEN, "algorithms": ["PS256"], "requiredScopes": ["score"], "requiredClaims": {"tid": "7"}},
+        ),
         versions({"trafficPercentile": 33.3}, {"trafficPercentile": 33.3}, {"trafficPercentile": 33.4}),
         versions({"trafficPercentile": 60}, {"trafficPercentile": 40}, {"mirrorPercentile": 100}),
         versions({"isDefault": True, "type": "control"}, {"type": "treatment"}),

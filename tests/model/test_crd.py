@@ -19,6 +19,7 @@ PROPERTIES = VERSION["schema"]["openAPIV3Schema"]["properties"]
 STRUCTURAL = {
     *("type", "format", "description", "enum", "pattern", "required", "default", "items", "properties"),
     *("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems"),
+    *("additionalProperties", "maxProperties"),
     *("x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-validations"),
 }
 
@@ -27,6 +28,8 @@ def places(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[s
     yield path, schema
     if "items" in schema:
         yield from places(schema["items"], f"{path}[]")
+    if "additionalProperties" in schema:
+        yield from places(schema["additionalProperties"], f"{path}[]")
     for key, inner in schema.get("properties", {}).items():
         yield from places(inner, f"{path}.{key}")
 
@@ -57,7 +60,7 @@ def test_every_place_has_one_type_and_only_words_of_a_structural_schema() -> Non
     for path, place in places(VERSION["schema"]["openAPIV3Schema"]):
         assert place["type"] in {"object", "array", "string", "integer", "number", "boolean"}, path
         assert set(place) <= STRUCTURAL, path
-        assert ("properties" in place) == (place["type"] == "object"), path
+        assert ("properties" in place or "additionalProperties" in place) == (place["type"] == "object"), path
         assert ("items" in place) == (place["type"] == "array"), path
 
 
@@ -73,6 +76,8 @@ def test_the_lists_of_a_spec_are_bounded_and_know_how_entries_are_told_apart() -
     assert all("maxItems" in place for place in lists.values())
     kinds = {path: place.get("x-kubernetes-list-type") for path, place in lists.items()}
     assert kinds == {
+        ".auth.token.algorithms": "set",
+        ".auth.token.requiredScopes": "set",
         ".hosts": "set",
         ".cors.allowOrigins": "set",
         ".versions": "map",

@@ -331,6 +331,27 @@ BAD = {
         "spec.auth.token.jwksUri",
         "an https:// URL",
     ),
+    "issuer that says nothing of its keys": Bad(
+        5,
+        "spec:\n  auth: {mode: token, token: {issuer: id.example, audience: a}}",
+        6,
+        "spec.auth.token.issuer",
+        "without a jwksUri it must be an https:// URL",
+    ),
+    "algorithm with a shared secret": Bad(
+        5,
+        "spec:\n  auth: {mode: token, token: {issuer: i, audience: a, jwksUri: 'https://i/k', algorithms: [HS256]}}",
+        6,
+        "spec.auth.token.algorithms[0]",
+        "RS256",
+    ),
+    "two scopes in one": Bad(
+        5,
+        "spec:\n  auth: {mode: token, token: {issuer: 'https://i', audience: a, requiredScopes: ['a b']}}",
+        6,
+        "spec.auth.token.requiredScopes[0]",
+        "printable ASCII without spaces",
+    ),
     "secret name": Bad(5, "spec:\n  auth: {secretName: A_}", 6, "spec.auth.secretName", "Kubernetes object"),
     # the rest of the endpoint
     "host in upper case": Bad(5, "spec:\n  hosts: [A.example]", 6, "spec.hosts[0]", "a host name in lower case"),

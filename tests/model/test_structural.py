@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import pytest
+from pydantic import Field
 
 from router.model.fields import Hosts, Name
 from router.model.spec import Schema
@@ -27,10 +28,20 @@ class Outer(Schema):
     seconds: float = 60.0
     part: float = 0.5
     mode: Literal["a", "b"] = "a"
+    texts: dict[str, str] = Field({}, max_length=3)
 
 
 PROPERTIES: dict[str, Any] = structural_schema(Outer)["properties"]
 COUNT = {"count": {"type": "integer", "default": 1}}
+
+
+def test_a_mapping_has_one_type_for_its_values() -> None:
+    assert PROPERTIES["texts"] == {
+        "type": "object",
+        "default": {},
+        "maxProperties": 3,
+        "additionalProperties": {"type": "string"},
+    }
 
 
 def test_references_are_followed_and_the_place_describes_itself_first() -> None:

@@ -244,13 +244,13 @@ class Stage:
             worker.close()
 
 
-def endpoint(versions, **settings):
+def endpoint(versions, auth="{mode: none}", **settings):
     more = "".join(f", {name}: {value}" for name, value in settings.items())
     rows = [
         f"    - {{name: {version}, isDefault: {str(not index).lower()}{more}, target: {{urls: ['http://127.0.0.1:1']}}}}"
         for index, version in enumerate(versions)
     ]
     head = ["apiVersion: maitre.dev/v1alpha1", "kind: ScoringEndpoint", "metadata: {name: digits, namespace: default}"]
-    parsed = parse("\n".join([*head, "spec:", "  auth: {mode: none}", "  versions:", *rows]), "digits.yaml")
+    parsed = parse("\n".join([*head, "spec:", f"  auth: {auth}", "  versions:", *rows]), "digits.yaml")
     assert not parsed.problems, parsed.problems
     return parsed.endpoints[0]

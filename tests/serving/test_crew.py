@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from router.core.leases import Bound, Lease
+from router.model.spec import KeySource
 from router.serving.crew import FLUSH_S, SILENT_S, Crew
 from router.serving.messages import (
     Configure,
@@ -14,6 +15,7 @@ from router.serving.messages import (
     Forget,
     Holdings,
     InForce,
+    IssuerKeys,
     Load,
     Loads,
     Place,
@@ -22,13 +24,18 @@ from router.serving.messages import (
     Ship,
     Shipped,
     TermEnds,
+    UnknownKey,
     Withdraw,
 )
 from router.telemetry.counters import EndpointMetrics
 from router.telemetry.source import Clients
+from tests.core.test_outside_tokens import EC256
+from tests.fakes.tokens import key_document, public_jwk
 from tests.serving.crew_stage import BLUE, GREEN, Stage
 
 KINDS = ("local", "channel")
+ISSUER = KeySource("https://id.example", None)
+KEYS = key_document(public_jwk(EC256, "ec"))
 
 
 @pytest.fixture
@@ -426,3 +433,21 @@ def test_a_withdrawal_is_told_before_the_lease_that_ends_it(stage):
     stage.loop.run()
     assert [type(message) for message in worker.told[:2]] == [Withdraw, Lease]
     assert worker.told[1].limit == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_keys_of_issuers_reach_every_worker_that_comes_and_unknown_ones_are_asked_for(stage, kind):
+    other = KeySource("https://other.example", None)
+    early = stage.join(kind)
+    stage.crew.issuer_keys(ISSUER, KEYS)
+    stage.crew.issuer_keys(other, KEYS)
+    stage.crew.issuer_keys(other, None)
+    stage.loop.run()
+    late = stage.join(kind)
+    assert early.heard(IssuerKeys)[0] == late.heard(IssuerKeys)[0] == IssuerKeys(ISSUER, KEYS)
+    assert (len(early.heard(IssuerKeys)), len(late.heard(IssuerKeys))) == (3, 1)
+    asked = []
+    stage.crew.ask_for_keys(asked.append)
+    late.side._say(UnknownKey(ISSUER))
+    stage.loop.run()
+    assert asked == [ISSUER]

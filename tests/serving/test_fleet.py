@@ -18,6 +18,7 @@ from router.discovery.warden import Warden
 from router.discovery.watchlist import Watchlist
 from router.model.catalogue import Catalogue
 from router.model.parsing import parse
+from router.model.spec import KeySource
 from router.serving.crew import Crew
 from router.serving.data_side import DataSide
 from router.serving.fleet import Fleet
@@ -44,6 +45,19 @@ spec:
 """
 UNIX = 1_800_000_000.0
 KEYS = KeyPair("primary-key-0123", "secondary-key-0123")
+
+
+class Issuers:
+    """Notes whose keys are wanted."""
+
+    def __init__(self):
+        self.wanted, self.told = [], ()
+
+    def want(self, sources):
+        self.wanted.append(list(sources))
+
+    def problems(self):
+        return self.told
 
 
 class Well:
@@ -91,7 +105,7 @@ async def fleet(side) -> AsyncIterator[Fleet]:
     watchlist = Watchlist(Well())
     premises = Premises(Warden(), Ports(), None, watchlist, Certificates(), drain_s=0.1)
     autoscaler = AutoscalerLoop(ScaleRecorder(tell_nobody), loop.time, asyncio.sleep)
-    fleet = Fleet(Surroundings(loop, loop.time, premises, side.crew), autoscaler)
+    fleet = Fleet(Surroundings(loop, loop.time, premises, side.crew), autoscaler, Issuers())
     yield fleet
     await fleet.close(0.0)
     side.crew.close()
@@ -179,6 +193,16 @@ async def test_a_token_is_refused_as_soon_as_its_key_is_gone(fleet, tables):
     assert admitted() == (False, True)
     fleet.apply(configuration(mode="token", keys=new_pair()))
     assert admitted() == (False, False)
+
+
+async def test_issuers_that_endpoints_name_are_wanted_and_their_problems_told(fleet):
+    issuer = "{mode: token, token: {issuer: 'https://id.example', audience: a}}"
+    for text in (TEXT.replace("{mode: MODE}", issuer), TEXT):
+        fleet.apply(configuration(text))
+    issuers = fleet._issuers
+    assert issuers.wanted == [[KeySource("https://id.example", None)], []]
+    issuers.told = ("issuer https://id.example: down",)
+    assert (fleet.problems(), fleet.config_problems()) == (issuers.told, 1)
 
 
 async def test_what_has_no_effect_is_said(fleet, caplog):
