@@ -21,6 +21,7 @@ reach it any more; a bound may.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import inf
 
 from router.core.lease_group import LeaseGroup, Lowered, Preference
 from router.core.lease_outbox import Effect, LeaseOutbox
@@ -113,13 +114,16 @@ class LeaseTable:
         return self.dead(holder, now)
 
     def unknown_until(self, at: float, awaited: Iterable[str]) -> None:
-        """For a fresh lessor, first of all: there may be leases of its predecessor until all `awaited` joined or died.
+        """For a fresh lessor, before anybody joins: there may be leases of its predecessor until all `awaited` joined
+        or died.
 
-        At `at` they have certainly run out. Nothing is given before, and what is leased of replicas that nobody added
-        yet is left alone.
+        At `at` they have certainly run out; inf: they never do by themselves. Nothing is given before, and what is
+        leased of replicas that nobody added yet is left alone.
         """
         self._awaited = set(awaited)
         self._known_at = at if self._awaited else None
+        for group in self._groups.values():
+            group.frozen = self._known_at is not None
 
     # -- what holders say
 
@@ -169,7 +173,8 @@ class LeaseTable:
         times = [at for groups in self._back_at.values() for at in groups.values()]
         times += self._turns.values()
         times += (at for at in (self._outbox.due(), self._known_at) if at is not None)
-        return min(times, default=None)
+        due = min(times, default=inf)
+        return None if due == inf else due
 
     # -- what there is
 

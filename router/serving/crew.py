@@ -154,6 +154,11 @@ class Crew:
                 link.send(message)
         self._perform(self._table.join(link.name, self._now()))
 
+    def awaits(self, names: Iterable[str]) -> None:
+        """Workers of an earlier control process, of whom it is not known yet what they have: nothing is leased before
+        each is adopted, or has left. To be said before anybody joins."""
+        self._table.unknown_until(inf, names)
+
     def adopted(self, link: Link, holdings: Holdings) -> None:
         """A worker of an earlier control process: what it has must not be given to others. It may get more, for it
         still has connections."""
@@ -164,16 +169,15 @@ class Crew:
         self._perform(self._table.join(link.name, self._now()))
 
     def left(self, name: str) -> None:
-        """A worker that is known to be no more."""
+        """A worker that is known to be no more; it may have been awaited, and never have come."""
         worker = self._workers.pop(name, None)
-        if worker is None:
-            return
-        for allotment in self._allotments.values():
-            allotment.left(name)
-        for tally in self._endpoints.values():
-            tally.left(name)
-        self._gone = _plus(self._gone, worker.clients._replace(open=0))
-        self._part_queues()
+        if worker is not None:
+            for allotment in self._allotments.values():
+                allotment.left(name)
+            for tally in self._endpoints.values():
+                tally.left(name)
+            self._gone = _plus(self._gone, worker.clients._replace(open=0))
+            self._part_queues()
         self._perform(self._table.dead(name, self._now()))
         self._progressed()
 

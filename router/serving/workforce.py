@@ -238,12 +238,14 @@ class Crewed:
     # -- within ------------------------------------------------------------------------------------------------------
 
     async def _adopt(self) -> None:
-        """Workers that another control process left behind: nothing is leased before it is known what they have."""
+        """Workers that another control process left behind: nothing is leased before it is known what all of them
+        have. They are asked at once, and who does not say it for HOLDINGS_S is not waited for any longer here; it keeps
+        every slot where it is until it says it, or is killed as one that hangs."""
+        self._claiming = True
         for orphan in await claim_orphans(self._doors, self._instance):
-            self._claiming = True
-            worker = self._supervisor.adopt(orphan)
-            self._claiming = False
-            self._adopting[worker] = asyncio.Event()
+            self._adopting[self._supervisor.adopt(orphan)] = asyncio.Event()
+        self._claiming = False
+        self._terms.crew.awaits(worker.name for worker in self._adopting)
         with suppress(TimeoutError):
             async with asyncio.timeout(HOLDINGS_S):
                 for known in list(self._adopting.values()):

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from router.core.leases import Bound, Lease
+from router.core.leases import Bound, Demand, Lease
 from router.model.spec import KeySource
 from router.serving.crew import FLUSH_S, SILENT_S, Crew
 from router.serving.messages import (
@@ -186,6 +186,35 @@ def test_an_adopted_worker_has_its_part_of_the_queues_and_the_term(stage):
     assert first.heard(QueuePart)[-1] == QueuePart(0, 2)
     assert orphan.heard(QueuePart) == [QueuePart(1, 2)]
     assert orphan.heard(TermEnds) == [TermEnds(2000.0)]
+
+
+def test_nothing_is_leased_before_all_who_were_left_behind_have_said_what_they_have(stage):
+    """The first to be heard would get what the second is using."""
+    (blue,) = stage.serve("blue", maxConcurrentRequestsPerReplica=16)
+    blue.add("a", "127.0.0.1", 5001, None)
+    first, second, newcomer = (stage.worker() for _ in range(3))
+    stage.crew.awaits([first.name, second.name])
+    stage.crew.adopted(first.link, Holdings((Bound(BLUE, "a", 7, 6),)))
+    stage.crew.heard(first.name, Demand(BLUE, 20, 6))
+    newcomer.join()
+    stage.loop.run(30.0)
+    assert first.heard(Lease) == newcomer.heard(Lease) == []
+    stage.crew.adopted(second.link, Holdings((Bound(BLUE, "a", 9, 8),)))
+    stage.loop.run()
+    had = {first: 6, second: 8, newcomer: 0}
+    more = [worker.heard(Lease)[0].limit - had[worker] for worker in had if worker.heard(Lease)]
+    assert sum(more) == 16 - 6 - 8
+
+
+def test_one_that_was_left_behind_and_dies_before_it_has_said_what_it_has_holds_nothing_back(stage):
+    (blue,) = stage.serve("blue", maxConcurrentRequestsPerReplica=16)
+    blue.add("a", "127.0.0.1", 5001, None)
+    stage.crew.awaits(["gone"])
+    worker = stage.join()
+    assert not worker.heard(Lease)
+    stage.crew.left("gone")
+    stage.loop.run()
+    assert worker.heard(Lease)[-1].limit == 16
 
 
 # -- replicas that come back ------------------------------------------------------------------------------------------
