@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
@@ -13,7 +14,7 @@ from router.admin.departure import until_gone
 class LineStream(Response):
     media_type = "text/plain"
 
-    def __init__(self, lines: AsyncIterator[str]) -> None:
+    def __init__(self, lines: AsyncGenerator[str, None]) -> None:
         super().__init__()
         del self.headers["content-length"]
         self._lines = lines
@@ -23,7 +24,8 @@ class LineStream(Response):
 
     async def _send(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        async for line in self._lines:
-            body = f"{line}\n".encode("utf-8", "replace")
-            await send({"type": "http.response.body", "body": body, "more_body": True})
+        async with aclosing(self._lines):
+            async for line in self._lines:
+                body = f"{line}\n".encode("utf-8", "replace")
+                await send({"type": "http.response.body", "body": body, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -5,7 +5,7 @@ Implemented in `router.serving` (`admin_status`, `events`, `version_logs`) and `
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from router.model.spec import EndpointKey
@@ -25,7 +25,7 @@ class Event(NamedTuple):
     """Something that happened to an endpoint, or to the configuration."""
 
     number: int
-    """Rises by one from event to event of a process, from 1."""
+    """Rises by one from event to event of a process, and is higher than any of the one before it."""
     type: str
     """decision, configuration or ejection."""
     data: Mapping[str, Any]
@@ -52,6 +52,6 @@ class EventFeed(Protocol):
 
 
 class Logs(Protocol):
-    def lines(self, key: EndpointKey, version: str, tail: int, follow: bool) -> AsyncIterator[str]:
+    def lines(self, key: EndpointKey, version: str, tail: int, follow: bool) -> AsyncGenerator[str, None]:
         """The last `tail` lines, each `REPLICA LINE` without its end, then, with `follow`, those that come, until
         nobody wants them or the router stops. Raises, at the call: EndpointUnknown, VersionUnknown, NoLogs."""

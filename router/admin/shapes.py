@@ -73,7 +73,7 @@ def _status() -> JsonSchema:
         desiredReplicas={"type": ["integer", "null"], "description": "null: nobody sizes it."},
         inFlight=_whole(),
         queued=_whole(),
-        utilization={"type": "number", "description": "(in flight + queued) / slots; 0 where there are none."},
+        utilization={"type": "number", "description": "(in flight + queued) / slots; without slots as with one."},
         lastDecision={"type": ["object", "null"], "description": "The last one that changed the size, and when."},
     )
     status = _object(

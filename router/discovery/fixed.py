@@ -39,6 +39,11 @@ class FixedReplicas:
             self._watchlist.subscribe(address, self)
         self._tell()
 
+    @property
+    def present(self) -> int:
+        """Replicas that there are, ready or not."""
+        return len(self._addresses)
+
     def _leave(self, address: Address) -> None:
         self._addresses.remove(address)
         self._unasked.discard(address)

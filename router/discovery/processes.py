@@ -83,6 +83,11 @@ class LocalProcesses:
         """How many replicas are wished; how many are ready, the roster knows."""
         return self._size
 
+    @property
+    def present(self) -> int:
+        """Replicas that there are, on their way and leaving ones included."""
+        return len(self._keepers)
+
     def resize(self, size: int) -> None:
         """Wishes for `size` replicas. Once closed, it stays empty."""
         if self._closed:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -86,6 +86,8 @@ class Allotment:
         self.mirror_metrics = mirror_tally()
         self.longest_s = 0.0
         """How long a request may hold a slot: `scoringTimeoutMs`, in seconds. What is upgraded may hold it longer."""
+        self.away_changed: Callable[[int, int], None] = lambda _away, _replicas: None
+        """Told how many replicas are ejected, whenever that is another number than before, and of how many."""
         self._slots = slots
         self._crew = crew
         self._placed: dict[str, Place] = {}
@@ -157,7 +159,9 @@ class Allotment:
             yield Expect(self.group, True)
 
     def loaded(self, worker: str, load: Load) -> None:
+        before = self._away
         self._loads[worker] = load
+        self._tell_away(before)
 
     def emptied_by(self, worker: str, emptied: Emptied) -> None:
         leaving = self._leaving.get(emptied.replica)
@@ -166,13 +170,19 @@ class Allotment:
 
     def left(self, worker: str) -> None:
         """This worker is gone, and its requests with it."""
+        before = self._away
         load = self._loads.pop(worker, None)
+        self._tell_away(before)
         if load is not None:
             self._gone = _plus(self._gone, load)
         for replica, leaving in list(self._leaving.items()):
             self._gone_from(replica, leaving, worker)
         self.metrics.left(worker)
         self.mirror_metrics.left(worker)
+
+    def _tell_away(self, before: int) -> None:
+        if self._away != before:
+            self.away_changed(self._away, len(self._placed))
 
     def _gone_from(self, replica: str, leaving: _Leaving, worker: str) -> None:
         leaving.gone(worker)
@@ -220,7 +230,12 @@ class Allotment:
     @property
     def total(self) -> int:
         """Ready replicas without those that a worker leaves alone."""
-        return max(0, len(self._placed) - max((load.away for load in self._loads.values()), default=0))
+        return max(0, len(self._placed) - self._away)
+
+    @property
+    def _away(self) -> int:
+        """Replicas that a worker has ejected, by the one that has ejected most."""
+        return max((load.away for load in self._loads.values()), default=0)
 
     @property
     def busy(self) -> int:

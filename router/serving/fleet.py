@@ -75,6 +75,7 @@ class Fleet:
             for version in gone.versions.values():
                 self._let_go(version)
             log.info("endpoint removed", extra={"fields": {"endpoint": gone.label}})
+            self._around.happened("configuration", key, state="removed")
         sources = (
             Source(endpoint, configuration.keys.get(key), catalogue.directories[key])
             for key, endpoint in catalogue.endpoints.items()
@@ -144,6 +145,7 @@ class Fleet:
             log.warning(sentence, extra={"fields": {"endpoint": live.label}})
         self._keep_versions(live, source)
         log.info("endpoint in force", extra={"fields": {"endpoint": live.label, "versions": ",".join(live.versions)}})
+        self._around.happened("configuration", live.key, state="in_force", versions=list(live.versions))
         return Served(live.label, source, {name: version.group for name, version in live.versions.items()})
 
     def _keep_versions(self, live: LiveEndpoint, source: Source) -> None:

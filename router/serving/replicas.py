@@ -100,6 +100,14 @@ class Replicas:
         """Replicas wished."""
         return self._size if self._pods is None else self._pods.current()
 
+    @property
+    def present(self) -> int:
+        """Replicas that there are, ready or not; of a workload in a cluster, those that it was asked for."""
+        if self._pods is not None:
+            return self._pods.current() if self._pods.known else 0
+        groups = [*self._old, *([self._processes] if self._processes else [])]
+        return self._fixed.present + sum(group.present for group in groups)
+
     def begin(self, replicas: int) -> None:
         """A first size for what nobody scales. A workload in a cluster has one."""
         if self._pods is None:

@@ -1,15 +1,20 @@
-"""What becomes of scaling decisions: a log line with the numbers, a count, and an Event where there is a cluster.
+"""What becomes of scaling decisions: a log line with the numbers, a count, an event, and an Event of the cluster.
 
 The autoscaler's `Recorder`."""
 
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic.alias_generators import to_camel
 
 from autoscaler.policy import Decision, Direction
 from autoscaler.ports import Key
 from router.serving.fleet import Fleet
-from router.serving.telling import Tell
+from router.serving.telling import Happened, Tell, nobody_follows
+from router.serving.version import LastDecision
 
 log = logging.getLogger("maitre.scale")
 
@@ -17,8 +22,9 @@ log = logging.getLogger("maitre.scale")
 class ScaleRecorder:
     """Attach the fleet once both are made: each needs the other."""
 
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, tell: Tell, happened: Happened = nobody_follows) -> None:
         self._tell = tell
+        self._happened = happened
         self._fleet: Fleet | None = None
         self._failures: dict[Key, str] = {}
 
@@ -29,6 +35,9 @@ class ScaleRecorder:
         log.info("decision", extra={"fields": _fields(key, decision)})
         live = self._fleet.version(key) if self._fleet else None
         self._failures.pop(key, None)
+        if live is not None:
+            live.last_decision = LastDecision(datetime.now(UTC), decision)
+            self._happened("decision", live.owner.key, version=live.version, **shown(decision))
         if live is not None and not decision.dry_run:
             live.scale_events.applied(decision.current, decision.desired)
             reason = "ScaledUp" if decision.direction is Direction.UP else "ScaledDown"
@@ -42,10 +51,16 @@ class ScaleRecorder:
         log.error("scaling failed", extra={"fields": {**_fields(key, decision), "error": repr(error)}})
         live = self._fleet.version(key) if self._fleet else None
         if live is not None:
+            self._happened("decision", live.owner.key, version=live.version, **shown(decision), error=str(error))
             wish = f"{decision.current} replicas instead of {decision.desired}"
             self._tell(
                 live.owner.key, "ScalingFailed", f"version {live.version} stays at {wish}: {error}", warning=True
             )
+
+
+def shown(decision: Decision) -> dict[str, Any]:
+    """The decision as the admin API shows it."""
+    return {to_camel(word): value for word, value in decision.describe().items()}
 
 
 def _sentence(key: Key, decision: Decision) -> str:

@@ -1,8 +1,9 @@
-"""The port by which those who serve an endpoint tell its owner something. In a cluster `notices` is behind it."""
+"""The ports by which those who serve an endpoint tell of it: its owner (in a cluster `notices` is behind it), and who
+follows the events of the admin API (`events`)."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from router.model.spec import EndpointKey
 
@@ -16,3 +17,14 @@ class Tell(Protocol):
 
 def tell_nobody(endpoint: EndpointKey, reason: str, message: str, *, warning: bool = False) -> None:
     """Outside of a cluster the log is all there is, and it has been told."""
+
+
+class Happened(Protocol):
+    """Tells who follows the events that something has happened."""
+
+    def __call__(self, type: str, endpoint: EndpointKey | None, /, **data: Any) -> None:
+        """`type`: decision, configuration or ejection. `endpoint` None: it is about none, or about all."""
+
+
+def nobody_follows(type: str, endpoint: EndpointKey | None, /, **data: Any) -> None:
+    """There is nobody who could."""

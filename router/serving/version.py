@@ -11,16 +11,17 @@ import asyncio
 import logging
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from autoscaler.policy import Observation, ScalingSettings
+from autoscaler.policy import Decision, Observation, ScalingSettings
 from router.core.leases import Group
 from router.model.spec import EndpointKey, Version
 from router.serving.crew import Crew
 from router.serving.replicas import Premises, Replicas
 from router.serving.status import WorkloadView
-from router.serving.telling import Tell, tell_nobody
+from router.serving.telling import Happened, Tell, nobody_follows, tell_nobody
 from router.telemetry.counters import MirrorTotals, ScaleEvents, VersionTotals
 from router.telemetry.source import Counts, VersionLoad
 
@@ -40,6 +41,7 @@ class Surroundings:
     crew: Crew
     dev_test: bool = False
     tell: Tell = tell_nobody
+    happened: Happened = nobody_follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,13 @@ class VersionOwner:
     sizable: Callable[[LiveVersion], None]
 
 
+class LastDecision(NamedTuple):
+    """The last decision that was carried out, or begun."""
+
+    at: datetime
+    decision: Decision
+
+
 class LiveVersion:
     def __init__(self, owner: VersionOwner, version: Version, around: Surroundings) -> None:
         """It has no replicas before `apply`, since the workers have to know it first."""
@@ -60,9 +69,11 @@ class LiveVersion:
         self.spec = version
         self.scale_events = ScaleEvents()
         self.traffic_percentile = 0.0
+        self.last_decision: LastDecision | None = None
         self._around = around
         slots = version.max_concurrent_requests_per_replica
         self._allotment = around.crew.open(owner.label, version.name, slots)
+        self._allotment.away_changed = self._ejected
         label = f"{owner.label}/{version.name}"
         self._replicas = Replicas(label, owner.key, self._allotment, around.premises, self)
         self._settings = _scaling(version, around.dev_test)
@@ -158,12 +169,21 @@ class LiveVersion:
         log.log(logging.WARNING if warning else logging.INFO, message, extra={"fields": fields})
         self._around.tell(self.owner.key, reason, f"version {self.version}: {message}", warning=warning)
 
+    def _ejected(self, away: int, replicas: int) -> None:
+        """So many of its replicas are left alone now, by the worker that leaves most of them alone."""
+        self._around.happened("ejection", self.owner.key, version=self.version, ejected=away, replicas=replicas)
+
     # -- for the metrics page and the status ------------------------------------------------------------------------
 
     @property
     def arrivals(self) -> int:
         """Requests so far, the refused ones included."""
         return self._allotment.offered.arrivals
+
+    @property
+    def present(self) -> int:
+        """Replicas that there are, ready or not."""
+        return self._replicas.present
 
     def workload(self) -> WorkloadView:
         """What hinders its workload in the cluster; nothing, where it has none there."""

@@ -2,7 +2,7 @@
 
 import copy
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from router.admin.api import Parts
@@ -190,12 +190,12 @@ class Printed:
     def __init__(self) -> None:
         self.of: dict[tuple[EndpointKey, str], list[str]] = {}
 
-    def lines(self, key: EndpointKey, version: str, tail: int, follow: bool) -> AsyncIterator[str]:
+    def lines(self, key: EndpointKey, version: str, tail: int, follow: bool) -> AsyncGenerator[str, None]:
         if (key, version) not in self.of:
             raise NoLogs("its replicas are no processes of this router; see kubectl logs")
         return self._lines(self.of[key, version], tail)
 
-    async def _lines(self, lines: list[str], tail: int) -> AsyncIterator[str]:
+    async def _lines(self, lines: list[str], tail: int) -> AsyncGenerator[str, None]:
         for line in lines[len(lines) - min(tail, len(lines)) :]:
             yield line
 
