@@ -17,6 +17,8 @@ class Caller(NamedTuple):
     name: str
     groups: tuple[str, ...] = ()
     uid: str = ""
+    extra: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    """What else an API server knows of who asks; nobody but its authorizers looks at it."""
 
 
 class Access(NamedTuple):
