@@ -74,9 +74,9 @@ def refusals_in_words() -> Iterator[None]:
         raise typer.Exit(1) from None
 
 
-def connected(url: str | None, token_file: Path | None, ca_file: str | None) -> Maitre:
+def connected(url: str | None, token_file: Path | None, ca_file: str | None, timeout_s: float = 30.0) -> Maitre:
     url = url or DEFAULT_URL
-    return Maitre(url, _token(url, token_file), ca_file=ca_file)
+    return Maitre(url, _token(url, token_file), ca_file=ca_file, timeout_s=timeout_s)
 
 
 def _token(url: str, told: Path | None) -> str | None:

@@ -12,6 +12,7 @@ from ruamel.yaml.error import YAMLError
 
 from router.cli.columns import columns
 from router.cli.commands import application
+from router.cli.completing import endpoint_names
 from router.cli.confirming import Yes, confirm
 from router.cli.connecting import api_command
 from router.cli.output import Output, OutputFormat, formatted
@@ -22,7 +23,9 @@ from router.client.maitre import Maitre
 
 app = application(help="Create, list, show, update and delete endpoints.")
 
-Name: TypeAlias = Annotated[str, typer.Argument(help="Of the endpoint.", show_default=False)]
+Name: TypeAlias = Annotated[
+    str, typer.Argument(help="Of the endpoint.", show_default=False, autocompletion=endpoint_names)
+]
 Namespace: TypeAlias = Annotated[
     str | None, typer.Option("--namespace", "-n", help="Of the endpoint.", show_default="the router's own")
 ]

@@ -36,7 +36,7 @@ class Page(NamedTuple):
     gauges: dict[VersionKey, dict[str, float]]
 
 
-class VersionLoad(NamedTuple):
+class LoadSeen(NamedTuple):
     """One version between two pages. Durations are milliseconds; None where there was no request."""
 
     endpoint: str
@@ -75,17 +75,17 @@ def read_page(text: str) -> Page:
     return Page(dict(requests), {key: _histogram(each) for key, each in buckets.items()}, dict(gauges))
 
 
-def loads(earlier: Page, later: Page, seconds: float) -> list[VersionLoad]:
+def loads(earlier: Page, later: Page, seconds: float) -> list[LoadSeen]:
     """Of all versions of the later page, by endpoint and version; `seconds`, above 0, is the time between the two."""
     return [_load(key, earlier, later, seconds) for key in sorted(later.gauges)]
 
 
-def _load(key: VersionKey, earlier: Page, later: Page, seconds: float) -> VersionLoad:
+def _load(key: VersionKey, earlier: Page, later: Page, seconds: float) -> LoadSeen:
     gauges = later.gauges[key]
     now, before = later.requests.get(key, 0.0), earlier.requests.get(key, 0.0)
     durations = _gained(earlier.durations.get(key), later.durations.get(key))
     desired = gauges.get("desired")
-    return VersionLoad(
+    return LoadSeen(
         *key,
         share=gauges.get("share", 0.0),
         rps=(now - before if now >= before else now) / seconds,

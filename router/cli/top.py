@@ -11,7 +11,7 @@ import typer
 
 from router.cli.columns import columns
 from router.cli.connecting import api_command
-from router.cli.load import VersionLoad, loads, read_page
+from router.cli.load import LoadSeen, loads, read_page
 from router.cli.output import Output, OutputFormat, formatted
 from router.client.maitre import Maitre
 
@@ -47,7 +47,7 @@ def top(
         return
 
 
-def _looks(maitre: Maitre, interval: float) -> Iterator[list[VersionLoad]]:
+def _looks(maitre: Maitre, interval: float) -> Iterator[list[LoadSeen]]:
     """What happened in each interval."""
     page, at = read_page(maitre.metrics()), time.monotonic()
     while True:
@@ -57,7 +57,7 @@ def _looks(maitre: Maitre, interval: float) -> Iterator[list[VersionLoad]]:
         page, at = later, now
 
 
-def _show(looks: Iterable[list[VersionLoad]]) -> None:
+def _show(looks: Iterable[list[LoadSeen]]) -> None:
     from rich.live import Live  # noqa: PLC0415  slow to import, and only this needs it
     from rich.text import Text  # noqa: PLC0415
 
@@ -66,7 +66,7 @@ def _show(looks: Iterable[list[VersionLoad]]) -> None:
             screen.update(_table(seen), refresh=True)
 
 
-def _table(seen: list[VersionLoad]) -> Any:
+def _table(seen: list[LoadSeen]) -> Any:
     """Right-aligned numbers; who has requests that wait stands out."""
     from rich.table import Table  # noqa: PLC0415
 
@@ -80,7 +80,7 @@ def _table(seen: list[VersionLoad]) -> Any:
     return table
 
 
-def _row(load: VersionLoad) -> tuple[object, ...]:
+def _row(load: LoadSeen) -> tuple[object, ...]:
     return (
         load.endpoint,
         load.version,

@@ -112,7 +112,9 @@ class EndpointCore:
         return (yield from self._api.keys(self._which))
 
     @operation
-    def regen_key(self, key: Literal["primary", "secondary"], set_key: str | None = None) -> Steps[Keys]:
+    def regen_key(
+        self, key: Literal["primary", "secondary", "Primary", "Secondary"], set_key: str | None = None
+    ) -> Steps[Keys]:
         """Has one key replaced, by `set_key` or by a random one; the other one works on."""
         self._access = None
         return (yield from self._api.regenerate(self._which, key.lower(), set_key))

@@ -2,8 +2,10 @@
 
 import os
 import pty
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -65,15 +67,51 @@ def test_help_loads_no_command():
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_shells_complete_commands(shell):
+    ended = completed(shell, "maitre endpoint d")
+    assert "delete" in ended.stdout
+    assert "create" not in ended.stdout
+
+
+def test_shells_complete_the_names_of_endpoints(environment):
+    maitre(environment, *CREATE)
+    for words in ("maitre endpoint show d", "maitre invoke d"):
+        assert completed("bash", words, **environment).stdout.split() == ["digits"]
+    nobody = completed("bash", "maitre endpoint show d", **environment | {"MAITRE_ADMIN_URL": "http://127.0.0.1:1"})
+    assert (nobody.stdout.strip(), nobody.stderr) == ("", "")
+
+
+def completed(shell, words, **environment):
     variables = {
-        "bash": {"_MAITRE_COMPLETE": "complete_bash", "COMP_WORDS": "maitre endpoint d", "COMP_CWORD": "2"},
-        "zsh": {"_MAITRE_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "maitre endpoint d"},
-        "fish": {"_MAITRE_COMPLETE": "complete_fish", "_TYPER_COMPLETE_ARGS": "maitre endpoint d"}
+        "bash": {"_MAITRE_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))},
+        "zsh": {"_MAITRE_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": words},
+        "fish": {"_MAITRE_COMPLETE": "complete_fish", "_TYPER_COMPLETE_ARGS": words}
         | {"_TYPER_COMPLETE_FISH_ACTION": "get-args"},
     }[shell]
     code = "from router.cli.main import app; app(prog_name='maitre')"
-    ended = subprocess.run(
-        [sys.executable, "-c", code], env={**os.environ, **variables}, capture_output=True, text=True, check=False
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
     )
-    assert "delete" in ended.stdout
-    assert "create" not in ended.stdout
+
+
+def test_top_repaints_itself_until_it_is_interrupted(environment, api):
+    api.metrics = 'maitre_replicas_total{endpoint="digits",version="blue"} 3\n'
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "router", "top", "--interval", "0.05"]
+    with subprocess.Popen(command, env={**environment, "TERM": "xterm"}, stdout=theirs, stderr=theirs) as watching:
+        os.close(theirs)
+        shown = b""
+        while shown.count(b"digits") < 2:
+            shown += os.read(ours, 4096)
+        watching.send_signal(signal.SIGINT)
+        with suppress(OSError):  # the end of a terminal, as Linux has it
+            while more := os.read(ours, 4096):
+                shown += more
+        assert watching.wait(timeout=30) == 0
+    os.close(ours)
+    assert b"0/3" in shown
+    assert b"Traceback" not in shown

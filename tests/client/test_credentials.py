@@ -13,7 +13,7 @@ ROWS = {"data": [[0, 1, 2]]}
 def test_keys_unpack_and_one_is_replaced_at_a_time(maitre):
     endpoint = maitre.create("digits", urls=URLS)
     primary, secondary = endpoint.get_keys()
-    changed = endpoint.regen_key("primary")
+    changed = endpoint.regen_key("Primary")
     assert changed.primary != primary
     assert changed.secondary == secondary
     assert endpoint.regen_key("secondary", set_key="mine").secondary == "mine"
