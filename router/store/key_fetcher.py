@@ -80,11 +80,13 @@ class KeyFetcher:
 
 
 async def _get(client: httpx.AsyncClient, url: str) -> tuple[bytes, httpx.Headers]:
-    async with client.stream("GET", url, headers={"accept": "application/json"}) as response:
+    # as it came: what is compressed could become any size before it is looked at
+    headers = {"accept": "application/json", "accept-encoding": "identity"}
+    async with client.stream("GET", url, headers=headers) as response:
         if response.status_code != HTTPStatus.OK:
             raise KeySetRefused(f"{url} answers {response.status_code}")
         content = b""
-        async for piece in response.aiter_bytes():
+        async for piece in response.aiter_raw():
             content += piece
             if len(content) > MAX_BYTES:
                 raise KeySetRefused(f"{url} answers more than {MAX_BYTES} bytes")
