@@ -47,6 +47,7 @@ from router.store.configuration import Configuration
 from router.store.contexts import Served
 from router.store.files import FileStore
 from router.store.issuers import Issuers
+from router.store.kept_key_sets import KeptKeySets
 from router.store.key_fetcher import KeyFetcher
 from router.store.keys import KeyFiles
 from router.telemetry.exposition import Exposition
@@ -133,7 +134,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
         around = Surroundings(loop, now, premises, crew, settings.dev_test, tell)
         fetcher = KeyFetcher()
         last.push_async_callback(fetcher.close)
-        issuers = Issuers(fetcher, crew.issuer_keys)
+        issuers = Issuers(fetcher, KeptKeySets(settings.state_dir), crew.issuer_keys)
         crew.ask_for_keys(issuers.unknown_key)
         fleet = Fleet(around, autoscaler, issuers, default_namespace)
         recorder.attach(fleet)

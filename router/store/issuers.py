@@ -1,5 +1,5 @@
 """The keys of the outside issuers that endpoints trust: fetched in the background, and kept for good when an issuer is
-down.
+down, also over a restart.
 
 A request never waits for an issuer. Each is followed by a task of its own, so a slow one holds up none of the others.
 What workers need is handed to `publish` whenever it is another document. What cannot be fetched is a problem while it
@@ -34,6 +34,14 @@ class Fetcher(Protocol):
         """Raises KeySetRefused."""
 
 
+class Kept(Protocol):
+    """Where the last good key sets outlive the router."""
+
+    def read(self, source: KeySource) -> bytes | None: ...
+    def write(self, source: KeySource, document: bytes) -> None:
+        """Raises OSError."""
+
+
 class _Issuer:
     """One that is followed."""
 
@@ -50,6 +58,7 @@ class Issuers:
     def __init__(
         self,
         fetcher: Fetcher,
+        kept: Kept,
         publish: Callable[[KeySource, bytes | None], None],
         *,
         now: Callable[[], float] = time.monotonic,
@@ -59,6 +68,7 @@ class Issuers:
         """`publish(source, document)`: the key set in force, None: nobody asks for it any more. `draw` gives numbers in
         [0, 1); `wait` raises TimeoutError when its seconds are over."""
         self._fetcher = fetcher
+        self._kept = kept
         self._publish = publish
         self._now = now
         self._draw = draw
@@ -121,26 +131,34 @@ class Issuers:
                     fetched = await self._fetcher.fetch(source)
                 except KeySetRefused as error:
                     plan.failed(self._now(), self._draw())
-                    self._failed(source, issuer, str(error))
+                    await self._failed(source, issuer, str(error))
                 else:
                     plan.fetched(self._now(), fetched.max_age_s)
-                    self._succeeded(source, issuer, fetched.document)
+                    await self._succeeded(source, issuer, fetched.document)
             issuer.tried.set()
 
-    def _failed(self, source: KeySource, issuer: _Issuer, reason: str) -> None:
+    async def _failed(self, source: KeySource, issuer: _Issuer, reason: str) -> None:
+        if issuer.document is None and (document := await asyncio.to_thread(self._kept.read, source)) is not None:
+            issuer.document = document
+            self._publish(source, document)
         rest = "no token of it is admitted" if issuer.document is None else "those that are known stay in force"
         problem = f"issuer {source.issuer}: its keys cannot be fetched ({rest}): {reason}"
         if problem != issuer.problem:
             issuer.problem = problem
             log.warning("the keys of an issuer cannot be fetched", extra={"fields": {"problem": problem}})
 
-    def _succeeded(self, source: KeySource, issuer: _Issuer, document: bytes) -> None:
+    async def _succeeded(self, source: KeySource, issuer: _Issuer, document: bytes) -> None:
         if issuer.problem is not None or issuer.document is None:
             log.info("the keys of an issuer are known", extra={"fields": {"issuer": source.issuer}})
         issuer.problem = None
         if document != issuer.document:
             issuer.document = document
             self._publish(source, document)
+            try:
+                await asyncio.to_thread(self._kept.write, source, document)
+            except OSError as error:
+                fields = {"issuer": source.issuer, "reason": str(error)}
+                log.warning("the keys of an issuer cannot be kept for the next start", extra={"fields": fields})
 
     def __repr__(self) -> str:
         return f"<Issuers followed={len(self._followed)} problems={len(self.problems())}>"

@@ -7,6 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
+from jwt.algorithms import RSAAlgorithm
 
 from router.core.key_set import MAX_BYTES, MAX_KEYS, KeySet
 from router.core.outside_tokens import OutsideTokens
@@ -191,7 +192,7 @@ PRIVATE = {"kty": "EC", "crv": "P-256", "kid": "p", "d": "AA", "x": "AA", "y": "
         public_jwk(RSA, "rsa", use="enc"),
         public_jwk(RSA, "rsa", key_ops=["encrypt"]),
         public_jwk(RSA, "rsa", alg="HS256"),
-        {**public_jwk(RSA, "rsa"), "d": "AA"},
+        {**RSAAlgorithm.to_jwk(RSA, as_dict=True), "key_ops": ["verify"]},
         {**public_jwk(RSA, "rsa"), "n": 7},
         {**public_jwk(RSA, "rsa"), "n": ""},
         {"kty": "RSA", "kid": "x"},

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import stat
 from collections.abc import AsyncIterator
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from router.errors import KeySetRefused
 from router.model.spec import KeySource
 from router.store.issuers import Issuers
+from router.store.kept_key_sets import KeptKeySets
 from router.store.key_fetcher import Fetched
 from tests.fakes.clock import FakeClock
+from tests.fakes.tokens import key_document, public_jwk
 
+DOCUMENT = key_document(public_jwk(ec.generate_private_key(ec.SECP256R1()), "one"))
 ONE, TWO = KeySource("https://one.example", None), KeySource("https://two.example", "https://two.example/keys")
 
 
@@ -40,12 +45,14 @@ class Fetcher:
 
 
 class Stage:
-    def __init__(self):
+    def __init__(self, state_dir):
+        self.kept = KeptKeySets(state_dir)
         self.clock = FakeClock()
         self.fetcher = Fetcher(self.clock)
         self.published = []
         self.issuers = Issuers(
             self.fetcher,
+            self.kept,
             lambda source, document: self.published.append((source, document)),
             now=self.clock.now,
             draw=lambda: 1.0,
@@ -65,8 +72,8 @@ class Stage:
 
 
 @pytest.fixture
-async def stage() -> AsyncIterator[Stage]:
-    stage = Stage()
+async def stage(tmp_path) -> AsyncIterator[Stage]:
+    stage = Stage(tmp_path)
     async with asyncio.TaskGroup() as group:
         running = group.create_task(stage.issuers.run())
         yield stage
@@ -161,3 +168,34 @@ async def test_a_start_waits_only_so_long(stage):
     assert stage.published == []
     stage.fetcher.answers[ONE] = b"late"
     stage.fetcher.silent.set()
+
+
+async def test_a_router_that_starts_while_an_issuer_is_down_uses_what_the_one_before_had(stage, caplog):
+    stage.kept.write(ONE, DOCUMENT)
+    stage.fetcher.answers |= {ONE: "cannot be reached", TWO: "cannot be reached"}
+    stage.issuers.want([ONE, TWO])
+    await stage.issuers.settled(5)
+    assert stage.published == [(ONE, DOCUMENT)]
+    told = {"one" in problem: problem for problem in stage.issuers.problems()}
+    assert "known stay in force" in told[True]
+    assert "no token of it is admitted" in told[False]
+
+
+async def test_what_cannot_be_kept_is_used_and_said(stage, tmp_path, caplog):
+    (tmp_path / "issuers").write_text("a file where the directory should be")
+    stage.fetcher.answers[ONE] = DOCUMENT
+    stage.issuers.want([ONE])
+    await stage.issuers.settled(5)
+    assert stage.published == [(ONE, DOCUMENT)]
+    assert "cannot be kept for the next start" in caplog.text
+
+
+def test_kept_key_sets(tmp_path):
+    kept = KeptKeySets(tmp_path / "state")
+    assert kept.read(ONE) is None
+    kept.write(ONE, b"spoilt")
+    assert kept.read(ONE) is None
+    kept.write(ONE, DOCUMENT)
+    assert (kept.read(ONE), kept.read(TWO)) == (DOCUMENT, None)
+    (path,) = (tmp_path / "state" / "issuers").iterdir()
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (path, path.parent)] == [0o600, 0o700]
