@@ -16,8 +16,8 @@ from router.admin.parameters import NAMESPACE
 from router.admin.ports import TokenIssuer
 from router.admin.requests import KeyToRegenerate, TokenWanted, validated
 from router.errors import EndpointChanged
-from router.store.keys import KeyPair, new_pair
-from router.store.writing import EndpointWriter
+from router.store.keys import KeyPair, new_pair, rotated
+from router.store.writing import EndpointWriter, Resource
 
 _ONE: Final = f"{PREFIX}/endpoints/{{endpoint}}"
 _KEYS: Final = Answer(HTTPStatus.OK, "Both keys, each of which lets requests in.", "Keys")
@@ -37,7 +37,8 @@ class CredentialOperations:
                 part="keys", query=(NAMESPACE,), refusals=(errors.NO_KEYS,),
             ),
             Operation(
-                "regenerateKey", "POST", f"{_ONE}/regeneratekeys", "Makes one key anew; the other one stays.",
+                "regenerateKey", "POST", f"{_ONE}/regeneratekeys", "Makes one key anew; the other one stays. With "
+                "tokens of the router's own, the primary key becomes the secondary one, and what it signed stays good.",
                 self._regenerate, (_KEYS,), verb="update", part="keys", query=(NAMESPACE,),
                 body=Body("KeyToRegenerate"), refusals=(errors.NO_KEYS, errors.CHANGED),
             ),
@@ -55,7 +56,9 @@ class CredentialOperations:
         wanted = validated(KeyToRegenerate, call.body)
         for _ in range(ATTEMPTS):
             before = await self._writer.keys(call.key)
-            pair = _regenerated(before, wanted)
+            stored = await self._writer.read(call.key)
+            signs = stored is not None and _signs(stored.resource)
+            pair = _regenerated(before, wanted, signs=signs)
             try:
                 await self._writer.put_keys(call.key, pair, before)
             except EndpointChanged:
@@ -71,10 +74,19 @@ class CredentialOperations:
         return JSONResponse(dict(token))
 
 
-def _regenerated(before: KeyPair, wanted: KeyToRegenerate) -> KeyPair:
+def _regenerated(before: KeyPair, wanted: KeyToRegenerate, *, signs: bool) -> KeyPair:
+    """`signs`: tokens are signed with the primary key. It is kept as the secondary one then, for what it has signed."""
     if wanted.key == "primary":
+        if signs:
+            return rotated(before, wanted.value)
         return replace(before, primary=wanted.value or new_pair().primary)
     return replace(before, secondary=wanted.value or new_pair().secondary)
+
+
+def _signs(resource: Resource) -> bool:
+    """Whether the endpoint takes tokens that are signed with what is derived of its keys."""
+    auth = resource["spec"].get("auth") or {}
+    return auth.get("mode") == "token" and auth.get("token") is None
 
 
 def _shown(pair: KeyPair) -> Response:

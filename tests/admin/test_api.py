@@ -465,6 +465,20 @@ async def test_one_key_is_made_anew_and_the_other_stays(api, writer, all_parts):
     assert all_parts.audit.told == [("keys", "admin", "update", key, (which,)) for which in ("primary", "secondary")]
 
 
+async def test_where_the_primary_key_signs_tokens_it_is_kept_as_the_secondary_one(api, writer):
+    writer.put(endpoint(auth={"mode": "token"}))
+    before = (await api.post(f"{DIGITS}/listkeys")).json()
+    after = (await api.post(f"{DIGITS}/regeneratekeys", json={"key": "primary"})).json()
+    assert after["secondaryKey"] == before["primaryKey"]
+    assert after["primaryKey"] not in before.values()
+    revoked = (await api.post(f"{DIGITS}/regeneratekeys", json={"key": "secondary"})).json()
+    assert revoked["primaryKey"] == after["primaryKey"]
+    assert revoked["secondaryKey"] not in after.values()
+    chosen = {"key": "primary", "value": "a-key-of-my-own-choice"}
+    last = (await api.post(f"{DIGITS}/regeneratekeys", json=chosen)).json()
+    assert last == {"primaryKey": "a-key-of-my-own-choice", "secondaryKey": after["primaryKey"]}
+
+
 async def test_of_two_who_make_keys_anew_neither_loses_one(api, writer):
     writer.put(endpoint())
     pair = await writer.keys(("default", "digits"))
