@@ -65,6 +65,22 @@ def test_helm_adds_what_the_component_adds(helm: Path, kubectl: Path, tmp_path: 
     assert same(objects.helm(helm, *values, *OWN_SECRET)) == kustomized
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_helm_gives_the_admin_api_the_rights_that_its_component_gives(
+    helm: Path, kubectl: Path, tmp_path: Path, variant: str
+) -> None:
+    folders, values = VARIANTS[variant]
+    kustomized = same(objects.kustomize(kubectl, overlay(tmp_path, folders, "admin-api")))
+    helmed = same(objects.helm(helm, *values, "--set", "adminApi.enabled=true"))
+    if variant == "namespaced":  # there the chart knows in which namespaces
+        everywhere = kustomized.pop(("ClusterRoleBinding", None, "maitre-admin-api"))
+        in_one = helmed.pop(("RoleBinding", "default", "maitre-admin-api"))
+        assert [in_one[part] for part in ("roleRef", "subjects")] == [
+            everywhere[part] for part in ("roleRef", "subjects")
+        ]
+    assert helmed == kustomized
+
+
 def overlay(folder: Path, resources: list[str], component: str) -> Path:
     """As a user writes one."""
     there = [os.path.relpath(DEPLOY / each, folder.resolve()) for each in (*resources, component)]

@@ -17,6 +17,7 @@ IN_ONE = DEPLOY / "namespaced" / "grant" / "role.yaml"
 OF_THE_LEASE = DEPLOY / "base" / "leader-role.yaml"
 OF_ITS_PODS = DEPLOY / "router-pods" / "role.yaml"
 OF_COORDINATION = DEPLOY / "coordination" / "role.yaml"
+REVIEWING, ADMINISTERING = (DEPLOY / "admin-api" / name for name in ("reviewing.yaml", "role.yaml"))
 
 
 def rules(path: Path) -> set[Rule]:
@@ -47,7 +48,9 @@ def explanation(row: str) -> Rule:
 
 
 def test_each_right_is_explained_and_no_other() -> None:
-    assert explained() == [rules(EVERYWHERE), rules(OF_THE_LEASE), rules(OF_ITS_PODS), rules(OF_COORDINATION)]
+    of_the_api = rules(REVIEWING) | rules(ADMINISTERING)
+    others = [rules(path) for path in (EVERYWHERE, OF_THE_LEASE, OF_ITS_PODS, OF_COORDINATION)]
+    assert explained() == [*others, of_the_api]
 
 
 def test_a_namespace_gets_the_rights_that_the_cluster_gets() -> None:
@@ -55,7 +58,9 @@ def test_a_namespace_gets_the_rights_that_the_cluster_gets() -> None:
 
 
 @pytest.mark.parametrize(
-    "path", [EVERYWHERE, IN_ONE, OF_THE_LEASE, OF_ITS_PODS, OF_COORDINATION], ids=lambda path: path.parent.stem
+    "path",
+    [EVERYWHERE, IN_ONE, OF_THE_LEASE, OF_ITS_PODS, OF_COORDINATION, REVIEWING, ADMINISTERING],
+    ids=lambda path: f"{path.parent.stem}/{path.stem}",
 )
 def test_no_rule_is_for_whatever_there_may_be(path: Path) -> None:
     assert not [rule for rule in rules(path) if any("*" in part for part in rule)]
