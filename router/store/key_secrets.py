@@ -20,7 +20,7 @@ from router.model.problems import Problem
 from router.model.resource import secret_name
 from router.model.spec import ScoringEndpoint
 from router.store.key_maker import encoded
-from router.store.keys import KeyPair
+from router.store.keys import KeyPair, require_keys
 from router.store.secrets import pair_in
 
 
@@ -37,8 +37,7 @@ class KeySecrets:
 
     async def read(self, endpoint: ScoringEndpoint) -> HeldKeys:
         """Raises KeysUnknown."""
-        if endpoint.spec.auth.mode != "key":
-            raise KeysUnknown(f"the endpoint {endpoint.name} has auth.mode {endpoint.spec.auth.mode}, and no keys")
+        require_keys(endpoint)
         try:
             secret = await self._client.get(KeySecret, secret_name(endpoint), namespace=endpoint.namespace)
         except ApiError as error:

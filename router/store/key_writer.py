@@ -15,7 +15,7 @@ from router.errors import EndpointChanged, KeysUnknown, StoreFailed
 from router.model.documents import Fault, Reader
 from router.model.problems import ConfigurationRefused, Problem
 from router.model.spec import EndpointKey, ScoringEndpoint
-from router.store.keys import KeyFiles, KeyPair, json_of, pair_from, pair_in
+from router.store.keys import KeyFiles, KeyPair, json_of, pair_from, pair_in, require_keys
 from router.store.stamps import stamp
 from router.store.whole_files import remove_file, replace_file
 from router.store.yaml_edits import Unwritable, edited
@@ -51,11 +51,7 @@ class KeyWriter:
         remove_file(self._files.made_path(key), None)
 
     def _path(self, endpoint: ScoringEndpoint, directory: Path) -> Path:
-        auth = endpoint.spec.auth
-        if auth.mode == "none":
-            raise KeysUnknown(f"{endpoint.name} has no keys: its auth mode is none; set it to key to have some")
-        if auth.token is not None:
-            raise KeysUnknown(f"{endpoint.name} has no keys: its tokens come from {auth.token.issuer}; ask there")
+        require_keys(endpoint)
         return self._files.path(endpoint, directory)
 
     def _read(self, path: Path) -> tuple[bytes, KeyPair]:

@@ -20,6 +20,7 @@ import orjson
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from router.errors import KeysUnknown
 from router.model.problems import Problem
 from router.model.spec import EndpointKey, ScoringEndpoint
 
@@ -43,6 +44,16 @@ def rotated(pair: KeyPair, value: str | None = None) -> KeyPair:
     """A new primary, `value` or one that is made, and what was the primary as the secondary: tokens that it has signed
     stay good until the secondary is replaced, too."""
     return KeyPair(value or secrets.token_urlsafe(32), pair.primary)
+
+
+def require_keys(endpoint: ScoringEndpoint) -> None:
+    """Raises KeysUnknown for an endpoint that uses no keys."""
+    auth = endpoint.spec.auth
+    if auth.uses_keys:
+        return
+    if auth.token is None:
+        raise KeysUnknown(f"{endpoint.name} has no keys: its auth mode is {auth.mode}; set it to key to have some")
+    raise KeysUnknown(f"{endpoint.name} has no keys: its tokens come from {auth.token.issuer}; ask there")
 
 
 def pair_from(content: Mapping[str, Any], source: str) -> KeyPair | Problem:

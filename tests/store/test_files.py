@@ -176,6 +176,8 @@ async def test_keys_are_read_for_tokens_of_the_routers_own_too(store, folder):
     keys = (await store.load()).keys
     assert keys["default", "one"].primary == "primary-key-0123"
     assert {name for _, name in keys} == {"one", "two"}
+
+
 async def test_what_was_written_is_handed_on_before_the_watch_sees_it(store, folder, monkeypatch):
     """Once, and not again when the watch sees it as well."""
     (folder / "one.yaml").write_text(text("one"))

@@ -21,6 +21,7 @@ from tests.fakes.object_server import ObjectServer, Refusal, forbidden
 KEY = ("web", "digits")
 SERVER = "http://127.0.0.1:1"
 PLANTED = "planted-key-0123456789"
+ISSUER = {"issuer": "https://id.example", "audience": "digits"}
 
 
 def endpoint(name: str = "digits", namespace: str = "web", **spec: Any) -> dict[str, Any]:
@@ -374,11 +375,17 @@ async def test_keys_that_somebody_else_has_changed_stay(writer, server):
     assert server.objects["secrets", "web", "digits-keys"]["metadata"]["labels"] == {"a": "b"}
 
 
+async def test_tokens_of_the_routers_own_are_signed_with_keys(writer, server):
+    server.put("scoringendpoints", endpoint(auth={"mode": "token"}))
+    server.put("secrets", secret())
+    assert (await writer.keys(KEY)).primary == PLANTED + "-1"
+
+
 @pytest.mark.parametrize(
     ("auth", "there", "words"),
     [
-        ({"mode": "none"}, True, "auth.mode none, and no keys"),
-        ({"mode": "token"}, True, "auth.mode token, and no keys"),
+        ({"mode": "none"}, True, "its auth mode is none; set it to key"),
+        ({"mode": "token", "token": ISSUER}, True, "its tokens come from https://id.example; ask there"),
         ({}, False, "no Secret web/digits-keys yet; the router that leads makes it"),
         ({}, "wrong", "secret web/digits-keys: primaryKey: must be text"),
     ],
