@@ -1,4 +1,4 @@
-"""What replicas print: cut into lines, read from a pipe, and the last of it kept for `maitre logs`."""
+"""What replicas print: cut into lines, read from a pipe, the last of it kept and told to who follows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import IO, Final
+from typing import IO, Final, Protocol
 
 LINE_LIMIT: Final = 64 * 1024
 """Longest line passed on, in bytes; what is longer goes on as a line of its own."""
@@ -91,14 +91,26 @@ class OutputPipe:
             self._line(line)
 
 
+class Follower(Protocol):
+    """Who is told of each line when it comes."""
+
+    def put(self, line: tuple[str, str], /) -> None:
+        """Replica and line; must not wait, nor raise."""
+
+    def close(self) -> None:
+        """No more come. Is called once."""
+
+
 class RecentLines:
-    """The last lines of a version's replicas, bounded in number and in characters."""
+    """The last lines of a version's replicas, bounded in number and in characters; who follows is told of each."""
 
     def __init__(self, lines: int = 5_000, characters: int = 4_000_000) -> None:
         self._most_lines = lines
         self._most_characters = characters
         self._lines: deque[tuple[str, str]] = deque()
         self._characters = 0
+        self._followers: set[Follower] = set()
+        self._closed = False
 
     def append(self, replica: str, line: str) -> None:
         """The oldest lines make room; the newest one always stays."""
@@ -107,6 +119,25 @@ class RecentLines:
         while len(self._lines) > 1 and self._too_much():
             _, oldest = self._lines.popleft()
             self._characters -= len(oldest)
+        for follower in tuple(self._followers):
+            follower.put((replica, line))
+
+    def follow(self, follower: Follower) -> None:
+        """From now on, until `leave` or `close`."""
+        if self._closed:
+            follower.close()
+        else:
+            self._followers.add(follower)
+
+    def leave(self, follower: Follower) -> None:
+        """Can be called again."""
+        self._followers.discard(follower)
+
+    def close(self) -> None:
+        """The version is gone, and its replicas with it: nothing more comes."""
+        self._closed = True
+        while self._followers:
+            self._followers.pop().close()
 
     def _too_much(self) -> bool:
         return len(self._lines) > self._most_lines or self._characters > self._most_characters

@@ -52,11 +52,13 @@ class LocalProcesses:
         sink: Sink | None = None,
         backoff: Backoff | None = None,
         numbers: Iterator[int] | None = None,
+        recent: RecentLines | None = None,
         u: Callable[[], float] = random.random,
     ) -> None:
+        """`recent`: where all that they print goes, beside the sink; the version's, which outlives this object."""
         self.program = program
         self.numbers = numbers or itertools.count(1)
-        self.recent = RecentLines()
+        self.recent = RecentLines() if recent is None else recent
         self._roster = roster
         self._drain_s = drain_s
         self._sink = sink or log_lines(program)

@@ -81,8 +81,7 @@ class Fleet:
             for key, endpoint in catalogue.endpoints.items()
         )
         put = [served for source in sources if (served := self._keep(source)) is not None]
-        self._problems = tuple(map(str, configuration.problems))
-        self.origins = configuration.origins
+        self._judge(configuration)
         self.configured = self.configured or bool(self._endpoints) or not configuration.problems
         if put or removed:
             self._around.crew.configure(put, removed)
@@ -127,6 +126,19 @@ class Fleet:
 
     def config_problems(self) -> int:
         return len(self.problems())
+
+    def _judge(self, configuration: Configuration) -> None:
+        """Notes what is refused, and tells what is so only now. Of files it is not known which endpoint is meant."""
+        problems = tuple(map(str, configuration.problems))
+        told, self._problems = set(self._problems), problems
+        before, self.origins = self.origins, configuration.origins
+        for key, origin in self.origins.items():
+            known = before.get(key)
+            if origin.problems and (known is None or known.problems != origin.problems):
+                self._around.happened("configuration", key, state="refused", problems=[str(p) for p in origin.problems])
+        of_resources = {str(problem) for origin in self.origins.values() for problem in origin.problems}
+        if new := [problem for problem in problems if problem not in told and problem not in of_resources]:
+            self._around.happened("configuration", None, state="refused", problems=new)
 
     # -- reconciliation ---------------------------------------------------------------------------------------------
 

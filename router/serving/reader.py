@@ -15,11 +15,22 @@ _Item = TypeVar("_Item")
 
 
 class Reader(Generic[_Item]):
-    """`items` come first, whatever `room` there is for more. `closed` is called once, when nothing more is wanted."""
+    """`items` come first, whatever `room` there is for more. `closed` is called once, when nothing more is wanted.
+    `weigh`: how much room an item takes."""
 
-    def __init__(self, room: int, closed: Callable[[Reader[_Item]], None], items: Iterable[_Item] = ()) -> None:
+    def __init__(
+        self,
+        room: int,
+        closed: Callable[[Reader[_Item]], None],
+        items: Iterable[_Item] = (),
+        weigh: Callable[[_Item], int] = lambda _: 1,
+    ) -> None:
         self._items = deque(items)
-        self._most = len(self._items) + room
+        self._weigh = weigh
+        self._weight = sum(map(weigh, self._items))
+        self._most = self._weight + room
+        self.too_slow = False
+        """It was dropped: something was put for which there was no room."""
         self._closed: Callable[[Reader[_Item]], None] | None = closed
         self._something = asyncio.Event()
         self._over = asyncio.Event()
@@ -27,10 +38,13 @@ class Reader(Generic[_Item]):
     def put(self, item: _Item) -> None:
         if self._over.is_set():
             return
-        if len(self._items) >= self._most:
+        weight = self._weigh(item)
+        if self._weight + weight > self._most:
+            self.too_slow = True
             self.close()
             return
         self._items.append(item)
+        self._weight += weight
         self._something.set()
 
     def close(self) -> None:
@@ -48,11 +62,14 @@ class Reader(Generic[_Item]):
                 return None
             self._something.clear()
             await self._something.wait()
-        return self._items.popleft()
+        item = self._items.popleft()
+        self._weight -= self._weigh(item)
+        return item
 
     async def ended(self) -> None:
         """Returns when nothing more comes, read or not."""
         await self._over.wait()
 
     def __repr__(self) -> str:
-        return f"<Reader waiting={len(self._items)}/{self._most} {'over' if self._over.is_set() else 'open'}>"
+        state = "over" if self._over.is_set() else "open"
+        return f"<Reader waiting={len(self._items)} weight={self._weight}/{self._most} {state}>"

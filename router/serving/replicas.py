@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from router.discovery.fixed import FixedReplicas
+from router.discovery.output import RecentLines
 from router.discovery.ports import Ports
 from router.discovery.processes import LocalProcesses
 from router.discovery.program import Program
@@ -77,6 +78,8 @@ class Replicas:
         self._roster = roster
         self._premises = premises
         self._owner = owner
+        self.printed = RecentLines()
+        """By those that are local processes; of all commands that this version has had."""
         self._version: Version | None = None
         self._directory = Path()
         self._processes: LocalProcesses | None = None
@@ -150,6 +153,7 @@ class Replicas:
         groups = [*self._old, *([self._processes] if self._processes else [])]
         self._old, self._processes = [], None
         await asyncio.gather(*(group.close(drain_s) for group in groups), *self._tasks)
+        self.printed.close()
 
     def _resize(self, replicas: int) -> None:
         self._size = replicas
@@ -186,6 +190,7 @@ class Replicas:
             prober=self._premises.prober,
             drain_s=self._premises.drain_s,
             numbers=before.numbers if before else None,
+            recent=self.printed,
         )
         if before is not None:
             self._old.append(before)

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 
 from autoscaler.policy import Decision, Observation, ScalingSettings
 from router.core.leases import Group
+from router.discovery.output import RecentLines
 from router.model.spec import EndpointKey, Version
 from router.serving.crew import Crew
 from router.serving.replicas import Premises, Replicas
@@ -179,6 +180,11 @@ class LiveVersion:
     def arrivals(self) -> int:
         """Requests so far, the refused ones included."""
         return self._allotment.offered.arrivals
+
+    @property
+    def printed(self) -> RecentLines:
+        """What its replicas print, where they are local processes."""
+        return self._replicas.printed
 
     @property
     def present(self) -> int:

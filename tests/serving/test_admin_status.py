@@ -143,6 +143,21 @@ async def test_a_configuration_that_comes_into_force_is_told(fleet, told):  # no
     ]
 
 
+async def test_a_refusal_is_told_once_while_it_lasts(fleet, told):  # noqa: F811
+    other = dataclasses.replace(WRONG, source="other.yaml")
+    for problems in ((WRONG,), (WRONG,), (WRONG, other), (), (WRONG,)):
+        fleet.apply(Configuration(problems=problems))
+    refused = [[str(WRONG)], [str(other)], [str(WRONG)]]
+    assert told == [("configuration", None, {"state": "refused", "problems": problems}) for problems in refused]
+
+
+async def test_a_refused_resource_is_told_of_by_name(fleet, told):  # noqa: F811
+    origins = MappingProxyType({KEY: Origin("uid", 1, (WRONG,), accepted=False)})
+    for _ in range(2):
+        fleet.apply(Configuration(problems=(WRONG,), origins=origins))
+    assert told == [("configuration", KEY, {"state": "refused", "problems": [str(WRONG)]})]
+
+
 async def test_an_ejection_is_told_when_it_begins_and_ends(fleet, told):  # noqa: F811
     fleet.apply(configuration())
     allotment = fleet.version(("digits", "blue"))._allotment
