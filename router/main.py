@@ -13,15 +13,17 @@ import logging
 import signal
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from autoscaler.frontend import FrontendSettings
 from autoscaler.frontend_loop import FrontendLoop
 from autoscaler.loop import AutoscalerLoop
 from router import __version__
+from router.admin.api import Parts, api_routes
 from router.admin.app import build_app
+from router.admin.audit import Audit
 from router.admin.health import Phase
 from router.admin.server import AdminServer
 from router.discovery.ports import Ports
@@ -31,7 +33,10 @@ from router.discovery.warden import Warden
 from router.discovery.watchlist import Watchlist
 from router.model.problems import ConfigurationRefused, Problem
 from router.proxy.listener import bind
+from router.serving.admin_status import LiveStatuses
+from router.serving.administration import Administration, Store, of_cluster, of_files
 from router.serving.crew import Crew
+from router.serving.events import EventRing
 from router.serving.fleet import Fleet
 from router.serving.frontend_scaling import FrontendScaling
 from router.serving.replicas import Premises
@@ -39,17 +44,17 @@ from router.serving.router_loads import RouterLoads
 from router.serving.scaling import ScaleRecorder
 from router.serving.telling import tell_nobody
 from router.serving.version import Surroundings
+from router.serving.version_logs import VersionLogs
 from router.serving.worker import served_by, settle_memory
 from router.serving.workforce import WorkerTerms, workforce_of
 from router.settings import Settings, TlsSettings
 from router.store.certificates import Certificates, Kept
 from router.store.configuration import Configuration
 from router.store.contexts import Served
-from router.store.files import FileStore
 from router.store.issuers import Issuers
 from router.store.kept_key_sets import KeptKeySets
 from router.store.key_fetcher import KeyFetcher
-from router.store.keys import KeyFiles
+from router.store.token_issuer import TokenIssuer
 from router.telemetry.exposition import Exposition
 
 if TYPE_CHECKING:
@@ -59,16 +64,6 @@ log = logging.getLogger("maitre")
 
 ISSUERS_S: Final = 2.0
 """How long a start waits for the keys of outside issuers; they answer in a fraction of it, or are down."""
-
-
-class Store(Protocol):
-    """Where endpoints come from."""
-
-    async def load(self) -> Configuration:
-        """What is to be served now."""
-
-    def changes(self) -> AsyncIterator[Configuration]:
-        """What is to be served after each change, until cancelled."""
 
 
 class Health:
@@ -94,7 +89,8 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
     """Serves until SIGTERM or SIGINT; returns when everything has ended. `ready` is told the ready line.
 
     Raises ConfigurationRefused when nothing of the configuration can be served, CertificateRefused when its own
-    certificate cannot, ClusterUnknown when nothing says where the cluster is, OSError when a port is taken.
+    certificate cannot, AdminTokenRefused when its admin token cannot be used, ClusterUnknown when nothing says where
+    the cluster is, OSError when a port is taken.
     """
     loop = asyncio.get_running_loop()
     stop, hurry = _on_signals(loop)
@@ -103,7 +99,8 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
         certificates = Certificates()
         served = served_by(settings, certificates)
         cluster = _cluster(settings, loop, now, last)
-        store, configuration = await _configuration(settings, cluster)
+        administration = _administration(settings, cluster)
+        configuration = await _configuration(administration.store) if cluster is None else None
 
         warden = Warden()
         if cluster is None:
@@ -115,7 +112,8 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
         last.push_async_callback(watchlist.close)
 
         tell = tell_nobody if cluster is None else cluster.notices.tell
-        recorder = ScaleRecorder(tell)
+        events = EventRing()
+        recorder = ScaleRecorder(tell, events.happened)
         autoscaler = AutoscalerLoop(recorder, now, asyncio.sleep)
         crew = Crew(loop, now, autoscaler.trigger)
         last.callback(crew.close)
@@ -131,7 +129,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
         own_pods = None if cluster is None else cluster.own_pods
         frontend = FrontendLoop(_frontend(settings), workforce, own_pods, loads, scaling, now, asyncio.sleep)
         premises = Premises(warden, Ports(), prober, watchlist, certificates, settings.drain_seconds, cluster)
-        around = Surroundings(loop, now, premises, crew, settings.dev_test, tell)
+        around = Surroundings(loop, now, premises, crew, settings.dev_test, tell, events.happened)
         fetcher = KeyFetcher()
         last.push_async_callback(fetcher.close)
         issuers = Issuers(fetcher, KeptKeySets(settings.state_dir), crew.issuer_keys)
@@ -149,7 +147,18 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
             lambda: scaling.reading(frontend.last),
         )
         last.callback(exposition.close)
-        app = build_app(health, exposition.render)
+        parts = Parts(
+            administration.writer,
+            administration.gate,
+            Audit(),
+            LiveStatuses(
+                fleet, lambda: settings.public_url or _data_url(settings, workforce.port), administration.conditions
+            ),
+            TokenIssuer(administration.writer),
+            events,
+            VersionLogs(fleet),
+        )
+        app = build_app(health, exposition.render, api_routes(parts, default_namespace))
         admin = AdminServer(app, [admin_socket], tls=_admin_context(settings.tls, served))
 
         async with asyncio.TaskGroup() as tasks:
@@ -161,13 +170,14 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
                 tasks.create_task(issuers.run(), name="issuers"),
             ]
             beginning = tasks.create_task(
-                _begin(store, configuration, fleet, cluster, issuers), name="first configuration"
+                _begin(administration.store, configuration, fleet, cluster, issuers), name="first configuration"
             )
             await first_of(beginning, tasks.create_task(stop.wait(), name="stop"))
             if stop.is_set():
                 beginning.cancel()
             else:
-                background.append(tasks.create_task(_follow(store, fleet, cluster), name="configuration"))
+                following = _follow(administration.store, fleet, cluster)
+                background.append(tasks.create_task(following, name="configuration"))
                 await workforce.start()
                 background.append(tasks.create_task(workforce.tell_loads(), name="the router's load"))
                 background.append(tasks.create_task(frontend.run(), name="the router's own size"))
@@ -186,6 +196,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:  # no
             for task in background:
                 task.cancel()
             await fleet.close(0.0)
+            events.close()
             await admin.stop()
     log.info("stopped")
 
@@ -203,17 +214,19 @@ def _cluster(
     return cluster
 
 
-async def _configuration(settings: Settings, cluster: Cluster | None) -> tuple[Store, Configuration | None]:
-    """Where endpoints come from, and what is there: files are read before anything is begun. Raises
-    ConfigurationRefused."""
-    if cluster is not None or settings.config is None:
-        assert cluster is not None  # noqa: S101  the one or the other
-        return cluster.store, None
-    store = FileStore(settings.config, KeyFiles(settings.state_dir))
+def _administration(settings: Settings, cluster: Cluster | None) -> Administration:
+    if cluster is not None:
+        return of_cluster(cluster, settings)
+    assert settings.config is not None  # noqa: S101  the one or the other
+    return of_files(settings.config, settings)
+
+
+async def _configuration(store: Store) -> Configuration:
+    """What is in the files, which are read before anything is begun. Raises ConfigurationRefused."""
     configuration = await store.load()
     if configuration.problems and not configuration.catalogue.endpoints:
         raise ConfigurationRefused(configuration.problems)
-    return store, configuration
+    return configuration
 
 
 async def _begin(
@@ -275,10 +288,13 @@ def _admin_context(tls: TlsSettings | None, served: Kept[Served] | None) -> Call
 
 
 def _ready_line(settings: Settings, port: int, admin_port: int) -> str:
-    tls = settings.tls
-    data = _url(tls is not None, settings.host, port)
+    tls, data = settings.tls, _data_url(settings, port)
     admin = _url(tls is not None and tls.admin, settings.admin_host, admin_port)
     return f"maitre ready: data {data} admin {admin}"
+
+
+def _data_url(settings: Settings, port: int) -> str:
+    return _url(settings.tls is not None, settings.host, port)
 
 
 def _url(tls: bool, host: str, port: int) -> str:

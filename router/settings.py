@@ -115,6 +115,8 @@ class Settings:
     host: str = "0.0.0.0"  # noqa: S104  the data port is for everybody; the admin port is not
     port: int = 8080
     """0 picks a free one."""
+    public_url: str | None = None
+    """Where clients reach the data port, without a slash at the end; None: at `host` and `port`."""
     workers: int | None = None
     """Processes that take requests; 1: in the control process; None: as many as are needed, up to the cores."""
     admin_host: str = "127.0.0.1"

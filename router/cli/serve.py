@@ -10,6 +10,7 @@ from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 import typer
 
@@ -75,6 +76,13 @@ PodUid = Annotated[str | None, typer.Option(help="Of the pod that this router is
 PodNamespace = Annotated[str | None, typer.Option(help="Where its Lease is.", envvar="POD_NAMESPACE", hidden=True)]
 Host = Annotated[str, typer.Option(help="Address of the data port.", envvar="MAITRE_HOST")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Data port; 0 picks a free one.", envvar="MAITRE_PORT")]
+PublicUrl = Annotated[
+    str | None,
+    typer.Option(
+        help="Where clients reach the data port, as endpoints show it: http(s)://HOST[:PORT][/PATH]; else its address.",
+        envvar="MAITRE_PUBLIC_URL",
+    ),
+]
 AdminHost = Annotated[str, typer.Option(help="Address of the admin port.", envvar="MAITRE_ADMIN_HOST")]
 AdminPort = Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.", envvar="MAITRE_ADMIN_PORT")]
 AdminTokenFile = Annotated[
@@ -201,6 +209,7 @@ def serve(
     pod_namespace: PodNamespace = None,
     host: Host = "0.0.0.0",  # noqa: S104  see Settings.host
     port: Port = 8080,
+    public_url: PublicUrl = None,
     admin_host: AdminHost = "127.0.0.1",
     admin_port: AdminPort = 8081,
     admin_token_file: AdminTokenFile = None,
@@ -256,6 +265,7 @@ def serve(
         default_namespace=default_namespace,
         host=host,
         port=port,
+        public_url=_public_url(public_url),
         workers=_workers(workers),
         admin_host=admin_host,
         admin_port=admin_port,
@@ -391,6 +401,15 @@ def _is_wildcard(host: str) -> bool:
 def _is_address(text: str) -> bool:
     host, _, port = text.rpartition(":")
     return bool(host) and port.isdigit() and 1 <= int(port) <= 65535
+
+
+def _public_url(text: str | None) -> str | None:
+    if text is None:
+        return None
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment or "@" in text:
+        raise typer.BadParameter(f"--public-url is http(s)://HOST[:PORT][/PATH], not {text!r}")
+    return text.rstrip("/")
 
 
 def _network(text: str) -> IPv4Network | IPv6Network:

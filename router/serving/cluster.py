@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from lightkube.types import PatchType
 
+from router.admin.cluster_gate import ClusterGate
 from router.coord.identity import identity_of
 from router.coord.leader import Leader
 from router.coord.lease import ClusterLease
@@ -51,6 +52,7 @@ from router.serving.workload import WorkloadOwner
 from router.settings import CoordinationSettings, KubernetesSettings, RouterPodsSettings
 from router.store.configuration import Configuration
 from router.store.key_maker import KeyMaker
+from router.store.resource_writer import ResourceWriter
 from router.store.resources import ResourceStore
 from router.telemetry.source import ClusterReading
 
@@ -97,6 +99,9 @@ class Cluster:
             self._client, settings.pod, writes=self._writes, leading=self._leads, wall=_wall, draw=random.getrandbits
         )
         self.notices = Notices(self._teller.tell)
+        self.writer = ResourceWriter(self._client, self._http, settings.namespaces)
+        self._asking = connect(found)
+        self.gate = ClusterGate(self._asking, now)
         self._keys = KeyMaker(self._client, self.store, tell=self.notices.tell, now=now)
         self._marker = Marker(self._client, writes=self._writes, leading=self._leads, wall=_wall, name=identity)
         self._pods = PodBoard()
@@ -184,7 +189,13 @@ class Cluster:
     async def close(self) -> None:
         """After `run` has ended."""
         await self._client.aclose()
+        await self._asking.aclose()
         await self._http.aclose()
+
+    def conditions(self, key: EndpointKey) -> Sequence[Mapping[str, Any]]:
+        """As the router that leads has written them; for the admin API."""
+        conditions: Sequence[Mapping[str, Any]] = self.store.endpoints.status(key).get("conditions", ())
+        return conditions
 
     # -- for the health paths and the metrics page ------------------------------------------------------------------
 

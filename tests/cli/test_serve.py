@@ -49,7 +49,7 @@ def test_options(run):
         "--config", "folder", "--host", "::1", "--port", "0", "--admin-host", "0.0.0.0", "--admin-port", "1",
         "--state-dir", "state", "--log-level", "debug", "--access-log", "-", "--dev-test", "--drain-seconds", "1.5",
         "--trusted-proxies", "10.0.0.0/8", "--trusted-proxies", "::1/128", "--workers", "4",
-        "--admin-token-file", "token",
+        "--admin-token-file", "token", "--public-url", "https://score.example/",
     )  # fmt: skip
     assert settings == Settings(
         config=Path("folder"),
@@ -59,6 +59,7 @@ def test_options(run):
         admin_host="0.0.0.0",
         admin_port=1,
         admin_token_file=Path("token"),
+        public_url="https://score.example",
         state_dir=Path("state"),
         log_level="debug",
         access_log="-",
@@ -97,6 +98,14 @@ def test_endpoints_come_from_one_place(run, options, words):
     result, settings = run(*options)
     assert result.exit_code == 2
     assert words in result.output
+    assert settings is None
+
+
+@pytest.mark.parametrize("url", ["score.example", "ftp://score.example", "https://", "https://u:p@h", "http://h/?a=b"])
+def test_a_public_url_that_nobody_could_reach_is_refused(run, url):
+    result, settings = run("--config", "digits.yaml", "--public-url", url)
+    assert result.exit_code == 2
+    assert "--public-url is http(s)://HOST[:PORT][/PATH]" in " ".join(result.output.split())
     assert settings is None
 
 

@@ -8,13 +8,14 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from router.core.own_tokens import OwnTokens
 from tests.e2e.conftest import BOUND_S, KEYS, Maitre, endpoint, fixed_version
 from tests.e2e.workers import until_workers
 from tests.fakes.issuer import FakeIssuer
-from tests.fakes.tokens import key_document, public_jwk, signed
+from tests.fakes.tokens import key_document, own_key_id, own_secret, public_jwk, signed, signed_hs256
 
 CONNECTIONS = 16
 IN_FORCE_S = 1.5
@@ -78,6 +79,85 @@ async def test_own_tokens_in_every_worker_until_their_key_is_gone(serve, recordi
     assert await maitre.stop() == 0
     for secret in (token, rotated, *KEYS.values(), "rotated-key-0123456789", "another-key-0123456789"):
         assert not any(secret in line for line in maitre.log)
+
+
+RSA = rsa.generate_private_key(65537, 2048)
+SECRET = own_secret(KEYS["primaryKey"], "default/digits")
+RIGHT = {"iss": "maitre", "aud": "default/digits", "jti": "x"}
+
+
+def own_saying(secret: bytes = SECRET, /, *, alg: str = "HS256", **claims: object) -> str:
+    """Signed with what the router signs with, whatever it says."""
+    times = {"iat": now() - 10, "nbf": now() - 10, "exp": now() + 3600}
+    return signed_hs256({"alg": alg, "typ": "JWT", "kid": own_key_id(SECRET)}, RIGHT | times | claims, secret).decode()
+
+
+def unsigned() -> str:
+    head, payload, _ = own_saying(alg="none").split(".")
+    return f"{head}.{payload}."
+
+
+def tampered() -> str:
+    """The payload of another token, under a good signature."""
+    head, _, signature = own_saying(exp=now() + 60).split(".")
+    return f"{head}.{own_saying().split('.')[1]}.{signature}"
+
+
+def by_public_key() -> str:
+    """HMAC with the text of a public key that everybody knows, as if the router verified whatever a token says."""
+    text = RSA.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return signed_hs256({"alg": "HS256", "kid": "rsa"}, OUTSIDE | {"exp": now() + 3600}, text).decode()
+
+
+OUTSIDE = {"iss": "https://id.example", "aud": "digits"}
+OWN_REFUSED = {
+    "expired": lambda: own_saying(exp=now() - 61),
+    "another audience": lambda: own_saying(aud="default/others"),
+    "another issuer": lambda: own_saying(iss="somebody"),
+    "none": unsigned,
+    "none with a signature": lambda: own_saying(alg="none"),
+    "signed by RSA": lambda: signed(RSA, RIGHT | {"exp": now() + 60}, "RS256", kid=own_key_id(SECRET)).decode(),
+    "tampered": tampered,
+    "not before another time": lambda: own_saying(nbf=now() + 120),
+    "signed with the key itself": lambda: own_saying(KEYS["primaryKey"].encode()),
+    "the key itself": lambda: KEYS["primaryKey"],
+}
+OUTSIDE_REFUSED = {
+    "HMAC with a public key": by_public_key,
+    "expired": lambda: signed(RSA, OUTSIDE | {"exp": now() - 61}, "RS256", kid="rsa").decode(),
+    "another audience": lambda: signed(RSA, OUTSIDE | {"aud": "x", "exp": now() + 60}, "RS256", kid="rsa").decode(),
+    "another issuer": lambda: signed(RSA, OUTSIDE | {"iss": "x", "exp": now() + 60}, "RS256", kid="rsa").decode(),
+    "another key": lambda: signed(PRIVATE, OUTSIDE | {"exp": now() + 60}, "ES256", kid="rsa").decode(),
+    "not before another time": lambda: signed(
+        RSA, OUTSIDE | {"nbf": now() + 120, "exp": now() + 3600}, "RS256", kid="rsa"
+    ).decode(),
+    "a token of the router's own": own_saying,
+}
+
+
+async def all_refused(maitre: Maitre, refused: dict) -> None:
+    bodies = set()
+    for why, token in refused.items():
+        answer = await maitre.connection(token()).post("digits")
+        assert answer.status == 401, why
+        assert answer.headers["www-authenticate"].startswith("bearer"), why
+        bodies.add((answer.json()["error"]["code"], answer.json()["error"]["message"]))
+    assert len(bodies) == 1, "nobody learns what was wrong"
+
+
+async def test_a_token_that_is_wrong_in_any_way_is_refused(serve, recording_replicas):
+    maitre = await serving(serve, recording_replicas, "mode: token, keysFile: keys.yaml")
+    assert await statuses(maitre, own_saying()) == {200}, "it takes one that is right"
+    await all_refused(maitre, OWN_REFUSED)
+
+
+async def test_an_outside_token_that_is_wrong_in_any_way_is_refused(serve, recording_replicas, issuer):
+    url = issuer.says("/keys", key_document(public_jwk(RSA, "rsa")))
+    auth = f"mode: token, token: {{issuer: 'https://id.example', audience: digits, jwksUri: '{url}'}}"
+    maitre = await serving(serve, recording_replicas, auth)
+    right = signed(RSA, OUTSIDE | {"exp": now() + 60}, "RS256", kid="rsa").decode()
+    assert await statuses(maitre, right) == {200}
+    await all_refused(maitre, OUTSIDE_REFUSED)
 
 
 async def test_tokens_of_an_issuer_that_goes_down(serve, recording_replicas, issuer):
