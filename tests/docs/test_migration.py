@@ -39,7 +39,7 @@ class Block(NamedTuple):
 
     @property
     def split(self) -> dict[str, float] | None:
-        """`# split: a 90 %, b 10 %`"""
+        """`# split: versiona 90 %, versionb 10 %`"""
         found = SPLIT.search(self.text)
         if found is None:
             return None
@@ -73,17 +73,17 @@ def test_every_block_has_its_counterpart():
             ast.parse(theirs.text)
 
 
-def test_python(api):
+def test_python(router):
     names: dict[str, Any] = {}
     for block in ours("python"):
         exec(compile(block.text, PAGE.name, "exec"), names)
         require_split(block)
+    assert names["maitre"].list() == []
     names["maitre"].close()
-    assert api.endpoints == {}
     assert sum(block.split is not None for block in ours("python")) == 4
 
 
-def test_command_line(api):
+def test_command_line(router):
     for block in ours("sh"):
         for line in block.text.replace("\\\n", "").splitlines():
             if line.startswith("#"):
@@ -93,7 +93,8 @@ def test_command_line(api):
             result = CliRunner().invoke(app, arguments)
             assert result.exit_code == 0, (line, result.output)
         require_split(block)
-    assert api.endpoints == {}
+    with Maitre() as maitre:
+        assert maitre.list() == []
     assert sum(block.split is not None for block in ours("sh")) == 4
 
 
