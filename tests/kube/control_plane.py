@@ -135,14 +135,18 @@ class ControlPlane:
             base_url=self.url, verify=self.trust, headers={"authorization": f"Bearer {self._token}"}, trust_env=False
         )
 
-    async def kubeconfig(self, account: str, namespace: str) -> Path:
-        """For a service account that exists, with a token as a pod of it has."""
-        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 7200}}
+    async def token(self, account: str, namespace: str, **more: object) -> str:
+        """Of a service account that exists, as a pod of it has; `more` is said of it."""
+        spec = {"expirationSeconds": 7200, **more}
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": spec}
         async with self.http() as client:
             answer = await client.post(f"/api/v1/namespaces/{namespace}/serviceaccounts/{account}/token", json=body)
-        return self._kubeconfig(
-            f"{namespace}-{account}", answer.raise_for_status().json()["status"]["token"], namespace
-        )
+        token: str = answer.raise_for_status().json()["status"]["token"]
+        return token
+
+    async def kubeconfig(self, account: str, namespace: str) -> Path:
+        """For a service account that exists."""
+        return self._kubeconfig(f"{namespace}-{account}", await self.token(account, namespace), namespace)
 
     async def kubectl(self, *arguments: str, stdin: str = "", kubeconfig: Path | None = None) -> str:
         """What it printed; an AssertionError with its complaint when it fails."""

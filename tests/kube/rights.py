@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from tests.deploy.objects import DEPLOY, read
 
+FOR_THE_ADMIN_API = [DEPLOY / "admin-api" / name for name in ("reviewing.yaml", "role.yaml", "binding.yaml")]
 ROLES = DEPLOY / "namespaced" / "grant" / "role.yaml", DEPLOY / "base" / "leader-role.yaml"
 
 Rule = dict[str, Any]
@@ -36,7 +37,8 @@ def rights(*kinds: tuple[str, str], without: Pair | None = None, more: Iterable[
     StatefulSets, for which docs/kubernetes.md has two rules more. `more`: manifests of roles beside these."""
     objects = _objects(*ROLES, *more)
     for each in objects:
-        each["metadata"]["namespace"] = "{namespace}"
+        if not each["kind"].startswith("Cluster"):
+            each["metadata"]["namespace"] = "{namespace}"
         for subject in each.get("subjects", ()):
             subject["namespace"] = "{namespace}"
         if "rules" in each:
