@@ -44,6 +44,7 @@ from router.serving.fleet import Fleet
 from router.serving.lost_pods import LostPods
 from router.serving.notices import Notices
 from router.serving.own_pods import OwnPods
+from router.serving.pod_logs import PodLogs
 from router.serving.reporter import StatusReporter
 from router.serving.router_loads import RouterLoads
 from router.serving.tenure import Tenure, Work
@@ -118,7 +119,9 @@ class Cluster:
         router_pods = settings.router_pods
         self.own_pods = None if router_pods is None else self._own_pods(router_pods, settings.namespaces)
         """None where their number is left alone."""
-        self._premises = ClusterPremises(loop, self._pods, self._workloads, self._marker)
+        self._reading = connect_to_follow(found)
+        logs = PodLogs(self._reading, self._pods)
+        self._premises = ClusterPremises(loop, self._pods, self._workloads, self._marker, logs)
         self._is_settled = asyncio.Event()
         self._tenure: Tenure | None = None
         self._terms = 0
@@ -190,6 +193,7 @@ class Cluster:
         """After `run` has ended."""
         await self._client.aclose()
         await self._asking.aclose()
+        await self._reading.aclose()
         await self._http.aclose()
 
     def conditions(self, key: EndpointKey) -> Sequence[Mapping[str, Any]]:

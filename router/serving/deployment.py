@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import astuple, dataclass
 from typing import Final
 
@@ -19,7 +21,9 @@ from router.discovery.roster import ReplicaTls, Roster
 from router.discovery.selectors import Selector, SelectorRefused
 from router.discovery.workload import Workload
 from router.discovery.workloads import Workloads
+from router.errors import NoLogs
 from router.model.spec import DeploymentTarget
+from router.serving.pod_logs import PodLogs, PodReading, Which
 from router.serving.status import UNHINDERED, WorkloadView
 from router.serving.workload import WorkloadOwner
 
@@ -37,6 +41,7 @@ class ClusterPremises:
     pods: PodBoard
     workloads: Workloads
     marker: Marker
+    logs: PodLogs
 
 
 class DeploymentReplicas:
@@ -54,6 +59,7 @@ class DeploymentReplicas:
         self._workload: Workload | None = None
         self._selector: Selector | None = None
         self._problem: str | None = None
+        self._readings: set[PodReading] = set()
         self._pods = PodReplicas(label, roster=roster, board=cluster.pods, marker=cluster.marker, loop=cluster.loop)
 
     def follow(self, target: DeploymentTarget, tls: ReplicaTls | None) -> None:
@@ -108,6 +114,22 @@ class DeploymentReplicas:
         )
         return UNHINDERED if seen == _NOTHING else WorkloadView(*seen)
 
+    def lines(self, tail: int, follow: bool) -> AsyncGenerator[str, None]:
+        if self._selector is None or self._target is None:
+            reason = self._problem or (self._workload.problem if self._workload is not None else None)
+            raise NoLogs(f"which pods {self._label} has is not known{': ' if reason else ''}{reason or ''}")
+        which = Which(self._namespace, self._selector, self._target.port)
+        return self._read(self._cluster.logs.read(which, tail, follow=follow))
+
+    async def _read(self, reading: PodReading) -> AsyncGenerator[str, None]:
+        self._readings.add(reading)
+        try:
+            async with aclosing(reading.lines()) as lines:
+                async for line in lines:
+                    yield line
+        finally:
+            self._readings.discard(reading)
+
     # -- what the workload says ---------------------------------------------------------------------------------------
 
     def found(self, replicas: int) -> None:
@@ -149,6 +171,8 @@ class DeploymentReplicas:
             self._pods.follow(self._namespace, self._selector, self._target.port, self._tls)
 
     def _leave(self) -> None:
+        for reading in tuple(self._readings):
+            reading.close()
         if self._workload is not None:
             self._cluster.workloads.release(self._workload)
             self._workload = None

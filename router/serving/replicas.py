@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from router.discovery.readiness import Prober
 from router.discovery.roster import ReplicaTls, Roster
 from router.discovery.warden import Warden
 from router.discovery.watchlist import Watchlist
+from router.errors import NoLogs
 from router.model.spec import DeploymentTarget, EndpointKey, Target, UpstreamTls, Version
 from router.serving.status import UNHINDERED, WorkloadView
 from router.serving.workload import ClusterPort, WorkloadOwner, WorkloadReplicas
@@ -122,6 +123,12 @@ class Replicas:
             self._resize(replicas)
         else:
             await self._pods.scale(replicas)
+
+    def pod_lines(self, tail: int, follow: bool) -> AsyncGenerator[str, None]:
+        """What pods print. Raises, at the call, NoLogs."""
+        if self._pods is None:
+            raise NoLogs(f"{self._label} is a workload of a cluster, and this router is in none: it has no replicas")
+        return self._pods.lines(tail, follow)
 
     def workload(self) -> WorkloadView:
         return UNHINDERED if self._pods is None else self._pods.view()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Hashable
+from collections.abc import AsyncGenerator, Callable, Hashable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -185,6 +185,10 @@ class LiveVersion:
     def printed(self) -> RecentLines:
         """What its replicas print, where they are local processes."""
         return self._replicas.printed
+
+    def pod_lines(self, tail: int, follow: bool) -> AsyncGenerator[str, None]:
+        """What its pods print. Raises, at the call, NoLogs."""
+        return self._replicas.pod_lines(tail, follow)
 
     @property
     def present(self) -> int:

@@ -1,8 +1,8 @@
 """What the replicas of a version print, for the admin API: the last lines, then, for who follows, those that come.
 
-Implements the admin API's `Logs`, for local processes: their version keeps what they print (`RecentLines`). Pods and
-fixed urls have none here, and the refusal says who has. In a line of the router itself `-` stands for the replica:
-that lines are missing is said there.
+Implements the admin API's `Logs`. Of local processes their version keeps what they print (`RecentLines`); pods are read
+when somebody asks (`pod_logs`). Fixed urls have none here, and the refusal says who has. In a line of the router itself
+`-` stands for the replica: that lines are missing is said there.
 
 Made by the composition root. Who follows comes to the end when the version goes, so also when the fleet is closed.
 """
@@ -10,23 +10,13 @@ Made by the composition root. Who follows comes to the end when the version goes
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from typing import Final
 
 from router.discovery.output import RecentLines
 from router.errors import EndpointUnknown, NoLogs, VersionUnknown
 from router.model.spec import EndpointKey
 from router.serving.fleet import Fleet
-from router.serving.reader import Reader
+from router.serving.lines import ROOM, line_reader, lines_of
 from router.serving.version import LiveVersion
-
-ROOM: Final = 1_000_000
-"""By how many characters a reader may be behind."""
-LINE_COST: Final = 100
-"""What a line takes beside its characters."""
-
-Line = tuple[str, str]
-"""Replica and text."""
-TOO_SLOW: Final = "- maitre: lines are missing from here on, for they were read too slowly: ask again"
 
 
 class VersionLogs:
@@ -40,7 +30,7 @@ class VersionLogs:
             return self._printed(live.printed, tail, follow)
         if live.spec.target.deployment is None:
             raise NoLogs(f"version {version} has fixed urls: whoever runs what is there has its logs")
-        raise NoLogs(f"the replicas of version {version} are pods: kubectl logs has what they print")
+        return live.pod_lines(tail, follow)
 
     def _version(self, key: EndpointKey, version: str) -> LiveVersion:
         namespace, name = key
@@ -54,19 +44,13 @@ class VersionLogs:
     async def _printed(self, printed: RecentLines, tail: int, follow: bool) -> AsyncGenerator[str, None]:
         """From its first step on it follows, and so misses nothing between the past and what comes."""
         last = list(printed)
-        reader = Reader(self._room, printed.leave, last[max(0, len(last) - tail) :], _weight)
+        reader = line_reader(printed.leave, last[max(0, len(last) - tail) :], self._room)
         if follow:
             printed.follow(reader)
         else:
             reader.close()
         try:
-            while (line := await reader.next()) is not None:
-                yield " ".join(line)
-            if reader.too_slow:
-                yield TOO_SLOW
+            async for line in lines_of(reader):
+                yield line
         finally:
             reader.close()
-
-
-def _weight(line: Line) -> int:
-    return LINE_COST + len(line[1])

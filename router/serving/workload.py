@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from router.discovery.roster import ReplicaTls, Roster
@@ -42,6 +43,8 @@ class WorkloadReplicas(Protocol):
         """Raises what `autoscaler.errors` has for it."""
 
     def view(self) -> WorkloadView: ...
+    def lines(self, tail: int, follow: bool) -> AsyncGenerator[str, None]:
+        """What its pods print, of each the last `tail` lines. Raises, at the call, NoLogs."""
 
 
 class ClusterPort(Protocol):

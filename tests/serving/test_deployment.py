@@ -9,6 +9,7 @@ from autoscaler.errors import ScaleFailed
 from router.discovery.workload import Listener
 from router.model.spec import DeploymentTarget
 from router.serving.deployment import ClusterPremises, DeploymentReplicas
+from router.serving.pod_logs import PodLogs
 from tests.discovery.stage import Stage
 
 BLUE = DeploymentTarget(name="blue", port=5001)
@@ -72,7 +73,9 @@ class Owner:
 @pytest.fixture
 async def scene():
     stage, workloads, owner = Stage(), FakeWorkloads(), Owner()
-    premises = ClusterPremises(stage.loop, stage.board, workloads, stage.replicas._marks._marker)
+    premises = ClusterPremises(
+        stage.loop, stage.board, workloads, stage.replicas._marks._marker, PodLogs(None, stage.board)
+    )
     replicas = DeploymentReplicas("digits/blue", "default", stage.roster, premises, owner)
     replicas.follow(BLUE, None)
     (workload,) = workloads.followed

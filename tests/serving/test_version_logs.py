@@ -11,7 +11,8 @@ from router.discovery.output import RecentLines
 from router.discovery.readiness import Prober
 from router.errors import EndpointUnknown, NoLogs, VersionUnknown
 from router.serving.fleet import Fleet
-from router.serving.version_logs import TOO_SLOW, VersionLogs
+from router.serving.lines import TOO_SLOW
+from router.serving.version_logs import VersionLogs
 from router.store.configuration import Configuration
 from tests.discovery.conftest import STUB
 from tests.serving.test_fleet import TEXT, configuration, fleet, side, tables  # noqa: F401  fixtures
@@ -82,7 +83,7 @@ async def test_who_has_no_logs_says_where_they_are(fleet):  # noqa: F811
     logs = VersionLogs(fleet)
     with pytest.raises(NoLogs, match="fixed urls"):
         logs.lines(KEY, "green", 10, False)
-    with pytest.raises(NoLogs, match="kubectl logs"):
+    with pytest.raises(NoLogs, match="is a workload of a cluster, and this router is in none"):
         logs.lines(KEY, "blue", 10, False)
     with pytest.raises(VersionUnknown, match="'red'"):
         logs.lines(KEY, "red", 10, False)
