@@ -60,9 +60,12 @@ class EndpointSettings(TypedDict, total=False):
     auth_keys_file: str | None
     auth_secret_name: str | None
     auth_token_issuer: str | None
-    """Of an outside issuer, with the two below; without them maitre issues its own tokens."""
+    """Of an outside issuer, with audience and keys below; without them maitre issues its own tokens."""
     auth_token_audience: str | None
     auth_token_jwks_uri: str | None
+    auth_token_algorithms: Sequence[str] | None
+    auth_token_required_scopes: Sequence[str] | None
+    auth_token_required_claims: Mapping[str, str] | None
     hosts: Sequence[str] | None
     cors_allow_origins: Sequence[str] | None
     sticky_header: str | None

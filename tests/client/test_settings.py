@@ -56,6 +56,9 @@ def test_all_of_them_are_understood_by_the_schema():
         "auth_token_issuer": "https://issuer.example.com",
         "auth_token_audience": "digits",
         "auth_token_jwks_uri": "https://issuer.example.com/keys",
+        "auth_token_algorithms": ("ES256",),
+        "auth_token_required_scopes": ["score"],
+        "auth_token_required_claims": {"team": "digits"},
         "hosts": ("digits.example.com",),
         "cors_allow_origins": ["https://app.example.com"],
         "sticky_header": "x-user-id",
@@ -88,6 +91,7 @@ def test_all_of_them_are_understood_by_the_schema():
     assert understood.spec.versions[0].max_concurrent_requests_per_replica == 4
     assert understood.spec.versions[0].autoscale.refresh_period_seconds == 2.0
     assert understood.spec.auth.token.jwks_uri == "https://issuer.example.com/keys"
+    assert understood.spec.auth.token.required_claims == {"team": "digits"}
 
 
 def test_none_is_not_said_and_unset_takes_back():
