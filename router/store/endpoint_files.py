@@ -173,7 +173,8 @@ def with_added(text: str, resource: Mapping[str, Any], *, as_json: bool) -> str:
 def without(text: str, number: int) -> str:
     """Comments at the top of the file stay."""
     begin, document, end = _around(text, number)
-    header = "" if document.startswith(("---", "%")) else document[: tree(document).start]
+    is_bare = not document.startswith(("---", "%"))
+    header = document[: document.rfind("\n", 0, tree(document).start) + 1] if is_bare else ""
     return begin + header + end
 
 

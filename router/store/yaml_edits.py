@@ -54,8 +54,10 @@ def edited(text: str, wanted: Mapping[str, Any]) -> str:
     root = tree(text)
     try:
         changed = _applied(text, 0, len(text), _Editor(text, root).edits(root, old, wanted))
-        if _means(changed, wanted):
-            return changed
+        # a text block that has come to the end needs its line break, also in a file that had none there
+        for candidate in (changed, changed + "\n"):
+            if _means(candidate, wanted):
+                return candidate
     except _NoPlace:
         pass
     return _anew(text, root, wanted)

@@ -123,6 +123,11 @@ def test_comments_that_belong_to_no_entry_stay_where_they_are():
     assert changed(text, lambda document: document["a"].pop(1)) == expected
 
 
+def test_a_text_block_that_comes_to_the_end_of_the_file():
+    text = "a:\n- name: x # one\n  note: |\n    text\n- name: y"
+    assert changed(text, lambda document: document["a"].pop()) == text.removesuffix("- name: y")
+
+
 def test_line_breaks_are_those_of_the_file():
     def change(document):
         versions(document)[1]["autoscale"] = {"enabled": False}
