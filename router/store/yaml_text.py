@@ -58,13 +58,13 @@ class Layout:
         for number, line in enumerate(self.block(value, column + 2)):
             yield line if number else begin + line[column + 2 :]
 
-    def flow(self, value: Any) -> str:
-        """In one line."""
+    def flow(self, value: Any, style: str = "") -> str:
+        """In one line. `style`: as for a scalar, if it is one."""
         if isinstance(value, Mapping):
             return "{" + ", ".join(f"{self.scalar(key)}: {self.flow(each)}" for key, each in value.items()) + "}"
         if isinstance(value, list | tuple):
             return "[" + ", ".join(map(self.flow, value)) + "]"
-        return self.scalar(value)
+        return self.scalar(value, style)
 
     def scalar(self, value: str | float | bool | None, style: str = "") -> str:
         """`style` is the quote that is preferred; a text that needs others gets those."""
