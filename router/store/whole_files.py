@@ -1,10 +1,13 @@
 """Files that are replaced whole: whoever reads one finds the old content or the new, at any moment and after any end.
 
 The new content is written to a file of its own in the same directory, brought to the disk, and renamed; the directory
-is brought to the disk, too. Mode and owner stay, links are followed. Nobody's edit is overwritten that was saved since
-the file was looked at: `seen` is its stamp before it was read (between the last look and the rename is no time that
-a program could use to lock anybody out; some microseconds remain). What a killed process left half written begins with
-a dot, is no configuration for anybody, and goes with the next change in that directory.
+is brought to the disk, too. Mode and owner stay, links are followed, and what this process may not write stays.
+
+Nobody's edit is overwritten that was saved since the file was looked at: `seen` is its stamp before it was read. Of
+several processes that change files in one directory with this module, one does at a time (a lock on the directory):
+between them nothing is lost. Other programs know of no lock; between the last look and the rename some microseconds
+remain. What a killed process left half written begins with a dot, is no configuration for anybody, and goes with the
+next change in that directory.
 
 Called by the writers of the store, off the event loop.
 """
@@ -16,22 +19,31 @@ import fcntl
 import os
 import secrets
 import stat
-from contextlib import suppress
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
 from router.errors import StoreFailed
 from router.store.stamps import Stamp, stamp
 
+PATIENCE_S: Final = 10.0
+"""How long another process may have the directory for itself; a change takes milliseconds, on a bad disk seconds."""
+LOOK_S: Final = 0.002
+
 _SUFFIX: Final = ".maitre-part"
+_NO_LOCKS: Final = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EINVAL}
+"""What file systems without locks on directories say, some on a network."""
 
 _ADVICE: Final = {
     errno.ENOSPC: "make room on that disk and try again",
     errno.EDQUOT: "the user's quota on that disk is used up; make room and try again",
     errno.EROFS: "it is mounted read-only (a ConfigMap?): change it where it comes from",
-    errno.EACCES: "let the user that maitre runs as write to its directory, or change it by hand",
+    errno.EACCES: "let the user that maitre runs as write to it and to its directory, or change it by hand",
     errno.EPERM: "let the user that maitre runs as own the file and write to its directory, or change it by hand",
     errno.EBUSY: "it is a mount by itself and cannot be replaced: mount its directory instead",
+    errno.EWOULDBLOCK: "another program holds a lock on its directory; try again when that has ended",
 }
 
 
@@ -45,8 +57,11 @@ def replace_file(path: Path, content: bytes, seen: Stamp | None, *, mode: int | 
     Raises Overtaken, StoreFailed.
     """
     try:
-        _sweep(path.resolve().parent)
-        _replace(path, content, seen, mode)
+        real = path.resolve()
+        with _turn(real.parent) as directory:
+            _sweep(real.parent)
+            _replace(path, real, content, seen, mode)
+            os.fsync(directory)
     except OSError as error:
         raise _failed(path, "cannot be written", error) from error
 
@@ -54,23 +69,52 @@ def replace_file(path: Path, content: bytes, seen: Stamp | None, *, mode: int | 
 def remove_file(path: Path, seen: Stamp | None) -> None:
     """Of a link, the link. `seen`: None removes whatever is there, if anything is. Raises Overtaken, StoreFailed."""
     try:
-        if seen is not None and stamp(path) != seen:
-            raise Overtaken
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError), _turn(path.parent) as directory:
+            if seen is not None and stamp(path) != seen:
+                raise Overtaken
+            _sweep(path.parent)
             path.unlink()
-            _sync_directory(path.parent)
+            os.fsync(directory)
     except OSError as error:
         raise _failed(path, "cannot be removed", error) from error
 
 
-def _replace(path: Path, content: bytes, seen: Stamp | None, mode: int | None) -> None:
-    real = path.resolve()
+@contextmanager
+def _turn(path: Path) -> Iterator[int]:
+    """A directory, opened, in which nobody else changes files by this module meanwhile."""
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _lock(directory)
+        yield directory
+    finally:
+        os.close(directory)
+
+
+def _lock(directory: int) -> None:
+    """Waits no longer than PATIENCE_S: whoever holds it may have been stopped."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(LOOK_S)
+            continue
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        return
+
+
+def _replace(path: Path, real: Path, content: bytes, seen: Stamp | None, mode: int | None) -> None:
+    if seen is not None and not os.access(real, os.W_OK, effective_ids=True):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
     part = real.with_name(f".{real.name}.{secrets.token_hex(4)}{_SUFFIX}")
     is_open = seen is None and mode is None
     # what has a mode of its own is read by nobody else before it has that
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666 if is_open else 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)  # until it is closed: whoever sweeps leaves it alone
         if not is_open:
             _keep_owner_and_mode(descriptor, None if seen is None else real, mode)
         _write(descriptor, content)
@@ -83,7 +127,6 @@ def _replace(path: Path, content: bytes, seen: Stamp | None, mode: int | None) -
         raise
     finally:
         os.close(descriptor)
-    _sync_directory(real.parent)
 
 
 def _write(descriptor: int, content: bytes) -> None:
@@ -101,23 +144,10 @@ def _keep_owner_and_mode(descriptor: int, old: Path | None, mode: int | None) ->
 
 
 def _sweep(directory: Path) -> None:
-    """Removes what processes left that ended while they wrote. Those who still write hold a lock."""
+    """Removes what processes left that ended while they wrote: those who still write have the directory."""
     for part in directory.glob(f".*{_SUFFIX}"):
-        with suppress(FileNotFoundError, BlockingIOError, PermissionError):
-            descriptor = os.open(part, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                part.unlink()
-            finally:
-                os.close(descriptor)
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        with suppress(FileNotFoundError, PermissionError):
+            part.unlink()
 
 
 def _failed(path: Path, what: str, error: OSError) -> StoreFailed:

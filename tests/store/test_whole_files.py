@@ -1,6 +1,7 @@
 """The old content or the new, and nothing in between, whatever happens meanwhile."""
 
 import errno
+import fcntl
 import os
 import random
 import resource
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from router.errors import StoreFailed
+from router.store import whole_files
 from router.store.stamps import stamp
 from router.store.whole_files import Overtaken, remove_file, replace_file
 
@@ -57,16 +59,38 @@ def test_a_process_that_is_killed_while_it_writes_leaves_a_whole_file(tmp_path):
     assert [each.name for each in tmp_path.iterdir()] == ["a.yaml"]
 
 
-def test_a_part_that_somebody_still_writes_is_left_alone(tmp_path):
-    import fcntl
+def test_one_process_at_a_time_changes_a_directory(tmp_path, monkeypatch):
+    """Whoever waits is told when it takes too long, and has changed nothing."""
+    path, part = tmp_path / "a.yaml", tmp_path / ".b.yaml.01234567.maitre-part"
+    path.write_text("old")
+    part.touch()
+    monkeypatch.setattr(whole_files, "PATIENCE_S", 0.01)
+    holder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(holder, fcntl.LOCK_EX)
+    with pytest.raises(StoreFailed, match=r"a\.yaml cannot be written: .*another program holds a lock"):
+        replace_file(path, b"new", stamp(path))
+    with pytest.raises(StoreFailed, match=r"a\.yaml cannot be removed: .*another program holds a lock"):
+        remove_file(path, stamp(path))
+    assert path.read_text() == "old"
+    assert part.exists(), "the holder may be writing it"
+    os.close(holder)
+    replace_file(path, b"new", stamp(path))
+    assert [each.name for each in tmp_path.iterdir()] == ["a.yaml"]
 
-    part = tmp_path / ".b.yaml.01234567.maitre-part"
-    with part.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        replace_file(tmp_path / "a.yaml", b"a", None)
-        assert part.exists()
-    replace_file(tmp_path / "c.yaml", b"c", None)
-    assert not part.exists()
+
+def test_a_file_system_without_locks(tmp_path, monkeypatch):
+    def refuses(number):
+        def flock(descriptor, operation):
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(fcntl, "flock", flock)
+
+    refuses(errno.ENOLCK)
+    replace_file(tmp_path / "a.yaml", b"a", None)
+    refuses(errno.EIO)
+    with pytest.raises(StoreFailed, match="Input/output error"):
+        replace_file(tmp_path / "a.yaml", b"b", stamp(tmp_path / "a.yaml"))
+    assert (tmp_path / "a.yaml").read_bytes() == b"a"
 
 
 def test_a_file_that_was_saved_meanwhile_stays_as_it_is(tmp_path):
