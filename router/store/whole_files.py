@@ -72,6 +72,8 @@ def remove_file(path: Path, seen: Stamp | None) -> None:
         with suppress(FileNotFoundError), _turn(path.parent) as directory:
             if seen is not None and stamp(path) != seen:
                 raise Overtaken
+            if seen is not None:
+                _require_writable(path)
             _sweep(path.parent)
             path.unlink()
             os.fsync(directory)
@@ -108,8 +110,8 @@ def _lock(directory: int) -> None:
 
 
 def _replace(path: Path, real: Path, content: bytes, seen: Stamp | None, mode: int | None) -> None:
-    if seen is not None and not os.access(real, os.W_OK, effective_ids=True):
-        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+    if seen is not None:
+        _require_writable(real)
     part = real.with_name(f".{real.name}.{secrets.token_hex(4)}{_SUFFIX}")
     is_open = seen is None and mode is None
     # what has a mode of its own is read by nobody else before it has that
@@ -127,6 +129,12 @@ def _replace(path: Path, real: Path, content: bytes, seen: Stamp | None, mode: i
         raise
     finally:
         os.close(descriptor)
+
+
+def _require_writable(path: Path) -> None:
+    """A file can be replaced and removed by way of its directory; whoever took the right to write it meant neither."""
+    with suppress(FileNotFoundError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
 
 
 def _write(descriptor: int, content: bytes) -> None:

@@ -9,7 +9,7 @@ below its first comments, and loses those inside of it.
 What stands with an entry goes with it and moves with it: the comment lines directly above, in its column, and those
 below that are indented more. Lists of mappings are matched by `name`, other ones by content.
 
-How the entries of a collection are put together anew: `yaml_entries`. Pure; called by `endpoint_files` and `key_writer`.
+How entries are put together anew is in `yaml_entries`. Pure; called by `endpoint_files` and `key_writer`.
 """
 
 from __future__ import annotations
