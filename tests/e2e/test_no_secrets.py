@@ -1,5 +1,6 @@
 """Values planted as keys and tokens, used rightly and wrongly under debug logging, and then looked for everywhere."""
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -8,7 +9,7 @@ import pytest
 from bench.processes import family
 from router.client import ClientError
 from tests.e2e.client import Connection
-from tests.e2e.conftest import Maitre, endpoint, version
+from tests.e2e.conftest import BOUND_S, Maitre, endpoint, version
 from tests.e2e.managing import admin_url, run, sdk, token_file
 
 PRIMARY = "planted-primary-0123456789abcdef"
@@ -16,6 +17,7 @@ SECONDARY = "planted-secondary-0123456789abcdef"
 CHOSEN = "planted-chosen-0123456789abcdef"
 WRONG = "planted-wrong-0123456789abcdef"
 WRONG_ADMIN = "planted-admin-0123456789abcdef0123456789"
+CONNECTIONS = 20
 PART = 20
 """So many characters of a secret are as bad as all of it."""
 
@@ -46,6 +48,15 @@ async def score(maitre: Maitre, seen: Seen, credential: str | None, expected: in
     seen.note(f"answer {expected}", f"{answer.headers} {answer.body!r}")
 
 
+async def until_in_force(maitre: Maitre, key: str) -> None:
+    """At both workers: new connections, as the kernel spreads them."""
+    async with asyncio.timeout(BOUND_S):
+        good = 0
+        while good < CONNECTIONS:
+            good = good + 1 if (await maitre.connection(key).post("digits")).status == 200 else 0
+            await asyncio.sleep(0.01)
+
+
 async def process_list(maitre: Maitre, seen: Seen) -> None:
     for pid in {maitre.process.pid, *family(maitre.process.pid)}:
         seen.note(f"arguments of {pid}", Path(f"/proc/{pid}/cmdline").read_bytes().decode())
@@ -56,10 +67,9 @@ async def test_no_secret_is_written_down_anywhere(serve, seen, tmp_path):
     maitre = await serve(keyed, "--log-level", "debug", "--access-log", str(tmp_path / "access.log"), "--workers", "2")
     (maitre.config.parent / "keys.yaml").write_text(f"primaryKey: {PRIMARY}\nsecondaryKey: {SECONDARY}\n")
     await maitre.until_metric(lambda value: value == 1, "maitre_replicas_total")
+    await until_in_force(maitre, SECONDARY)
     async with sdk(maitre) as owner:
         digits = await owner.endpoint("digits")
-        while (await digits.get_keys()).primary != PRIMARY:
-            pass
         admin = token_file(maitre).read_text().strip()
         seen.note("what the SDK shows of itself", f"{owner!r} {digits!r} {await digits.get_keys()!r}")
         secrets = {PRIMARY, SECONDARY, CHOSEN, WRONG, WRONG_ADMIN, admin}
