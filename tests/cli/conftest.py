@@ -1,26 +1,27 @@
-"""The command line against an admin API in memory, in this process; `test_processes.py` runs real ones."""
+"""The command line against the real admin API, in this process; `test_processes.py` runs real ones."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from router.cli.main import app
-from tests.fakes.admin_api import FakeAdminApi
+from tests.fakes.running_admin_api import RunningAdminApi
 
 Run = Callable[..., Result]
 
 
 @pytest.fixture
-def api() -> Iterator[FakeAdminApi]:
-    with FakeAdminApi() as api:
+def api(tmp_path: Path) -> Iterator[RunningAdminApi]:
+    with RunningAdminApi(tmp_path) as api:
         yield api
 
 
 @pytest.fixture
-def run(api: FakeAdminApi, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(api: RunningAdminApi, monkeypatch: pytest.MonkeyPatch) -> Run:
     """`maitre ARGUMENTS`, with the address and the token in the environment; `expect` is the exit code."""
     monkeypatch.setenv("MAITRE_ADMIN_URL", api.url)
     monkeypatch.setenv("MAITRE_ADMIN_TOKEN", api.token)

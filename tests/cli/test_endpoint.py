@@ -21,11 +21,11 @@ def test_the_walk_through(run, api):
     assert shares(run) == {"blue": 90, "green": 10}
     shown = run("version", "update", "digits", "green", "--traffic-percentile", "40", "--default", "--control")
     assert shares(run) == {"blue": 20, "green": 80}
-    assert shown.stdout.splitlines()[3].split() == ["green", "80%", "default,control", "serving", *"11000"]
+    assert shown.stdout.splitlines()[3].split() == ["green", "80%", "default,control", "ready", *"11000"]
     run("version", "delete", "digits", "blue", "--yes")
     assert shares(run) == {"green": 100}
     run("endpoint", "delete", "digits", "--yes")
-    assert api.endpoints == {}
+    assert api.names() == []
 
 
 def test_every_option_of_a_version_arrives(run, api):
@@ -50,7 +50,7 @@ def test_every_option_of_a_version_arrives(run, api):
         "a.example.com",
         *options,
     )
-    spec = api.stored("digits").resource["spec"]
+    spec = api.resource("digits")["spec"]
     assert (spec["auth"], spec["hosts"]) == ({"mode": "token"}, ["a.example.com"])
     assert spec["versions"] == [
         {
@@ -105,7 +105,7 @@ def test_a_list(run):
 
 
 def test_waiting_is_told_beside_the_result(run, api):
-    api.becoming_ready = [0, 1]
+    api.standing.becoming_ready = [0, 1]
     shown = run("endpoint", "create", "digits", *BLUE, "--wait")
     assert shown.stderr == "digits: blue starting (0 of 1 ready)\ndigits: blue 1 of 1 ready\n"
 
@@ -129,10 +129,10 @@ def test_the_default_is_deleted_only_with_a_successor(run):
 )
 def test_what_cannot_be_taken_back_is_not_done_unasked(run, api, arguments):
     run("endpoint", "create", "digits", *BLUE)
-    before = api.stored("digits")
+    before = api.etag("digits"), api.keys("digits")
     refused = run(*arguments, expect=2, stdin="y\n")
     assert "say --yes" in refused.stderr
-    assert api.stored("digits") is before
+    assert (api.etag("digits"), api.keys("digits")) == before
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -27,7 +28,7 @@ def maitre(environment, *arguments, **options):
 def test_create_show_and_score(environment):
     assert maitre(environment, *CREATE).returncode == 0
     shown = maitre(environment, "endpoint", "show", "digits")
-    assert shown.stdout.splitlines()[2].split() == ["blue", "100%", "default", "serving", *"11000"]
+    assert shown.stdout.splitlines()[2].split() == ["blue", "100%", "default", "ready", *"11000"]
     scored = maitre(environment, "invoke", "digits", "--data", "@-", input="[1]")
     assert (scored.returncode, scored.stdout) == (0, "[1]\n")
 
@@ -41,13 +42,13 @@ def test_somebody_at_a_terminal_is_asked(environment, api):
         os.close(ours)
         os.close(theirs)
         assert "Delete digits with its version blue? [y/N]" in asked.stdout
-        assert (asked.returncode, len(api.endpoints)) == (code, left)
+        assert (asked.returncode, len(api.names())) == (code, left)
 
 
 def test_a_refusal_has_no_traceback(environment):
     refused = maitre(environment, "endpoint", "show", "nothing")
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr == "maitre: there is no endpoint nothing (request r-1)\n"
+    assert re.fullmatch(r"maitre: there is no endpoint nothing in namespace default \(request \S+\)\n", refused.stderr)
 
 
 @pytest.mark.parametrize("name", list(COMMANDS))

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from router.client import AsyncEndpoint, AsyncMaitre, Maitre
-from tests.fakes.admin_api import FakeAdminApi
+from tests.fakes.running_admin_api import RunningAdminApi
 
 Connect = Callable[..., Any]
 
@@ -49,8 +50,8 @@ class Driven:
 
 
 @pytest.fixture
-def api() -> Iterator[FakeAdminApi]:
-    with FakeAdminApi() as api:
+def api(tmp_path: Path) -> Iterator[RunningAdminApi]:
+    with RunningAdminApi(tmp_path) as api:
         yield api
 
 
@@ -88,5 +89,5 @@ def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
 
 
 @pytest.fixture
-def maitre(api: FakeAdminApi, connect: Connect) -> Any:
+def maitre(api: RunningAdminApi, connect: Connect) -> Any:
     return connect(api.url, api.token)

@@ -30,7 +30,7 @@ def endpoint(api, connect, time):
 
 
 def test_pauses_grow_and_changes_are_told(api, endpoint, time):
-    api.becoming_ready = [0] * 12 + [1]
+    api.standing.becoming_ready = [0] * 12 + [1]
     told = []
     status = endpoint.wait_for_deployment(show_output=told.append)
     assert [version.ready for version in status.versions] == [1]
@@ -51,14 +51,14 @@ def test_who_is_ready_is_not_waited_for(endpoint, time):
 
 
 def test_time_is_up_when_it_says(api, endpoint, time):
-    api.stored("digits").ready = 0
+    api.standing.ready = 0
     with pytest.raises(NotDeployed, match="after 3 s, digits: blue starting"):
         endpoint.wait_for_deployment(timeout_s=3)
     assert time.now == 3
 
 
 def test_what_was_refused_is_not_waited_for(api, endpoint, time):
-    api.problems = ["spec.hosts: digits.example.com is another endpoint's"]
+    api.standing.problems = ["spec.hosts: digits.example.com is another endpoint's"]
     with pytest.raises(NotDeployed, match=r"another endpoint's") as caught:
         endpoint.wait_for_deployment()
     assert (caught.value.code, time.pauses) == ("not_configured", [])
