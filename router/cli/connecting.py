@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import typer
 
 from router.cli.explaining import explained
+from router.cli.suggesting import suggestion
 from router.client.errors import ClientError, Misused
 from router.client.maitre import DEFAULT_URL, TOKEN_VARIABLE, URL_VARIABLE, Maitre
 
@@ -52,7 +53,12 @@ def api_command(**offered: Any) -> Callable[[Callable[..., None]], Callable[...,
             *args: Any, admin_url: str | None, admin_token_file: Path | None, ca_file: str | None, **kwargs: Any
         ) -> None:
             with refusals_in_words(), connected(admin_url, admin_token_file, ca_file) as maitre:
-                command(maitre, *args, **kwargs)
+                try:
+                    command(maitre, *args, **kwargs)
+                except ClientError as error:
+                    if (meant := suggestion(maitre, error, kwargs)) is not None:
+                        error.add_note(meant)
+                    raise
 
         signature = _signature(command, {**offered, **CONNECTION})
         called.__signature__ = signature  # type: ignore[attr-defined]

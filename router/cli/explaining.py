@@ -21,7 +21,8 @@ _WAY_OUT = {
 
 
 def explained(error: ClientError) -> list[str]:
-    """The first line says what happened; those after it, indented, what is wrong in particular and what to do."""
+    """The first line says what happened; those after it, indented, what is wrong in particular, what may have been
+    meant (notes of the error), and what to do."""
     request = f" (request {error.request_id})" if error.request_id else ""
     lines = [f"maitre: {_sentence(error)}{request}"]
     lines += [
@@ -29,7 +30,7 @@ def explained(error: ClientError) -> list[str]:
         for problem in error.problems
     ]
     hint = _hint(error)
-    return [*lines, f"  {hint}"] if hint else lines
+    return [*lines, *(f"  {note}" for note in getattr(error, "__notes__", ())), *([f"  {hint}"] if hint else [])]
 
 
 def _sentence(error: ClientError) -> str:

@@ -30,7 +30,7 @@ def wait_until_able(
         if (words := summary(status)) != told:
             say(words)
             told = words
-        if status.configured and all(version.is_able for version in status.versions):
+        if status.configured and status.versions and all(version.is_able for version in status.versions):
             return status
         if not status.configured and status.problems:
             raise NotDeployed(f"{which.name} is not in force: {'; '.join(status.problems)}", code="not_configured")

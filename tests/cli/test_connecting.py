@@ -82,3 +82,30 @@ def test_each_problem_is_a_line_with_key_and_value(run):
     first, second = said.splitlines()
     assert first.startswith("maitre: nothing was changed, there is a problem: (request ")
     assert re.fullmatch(r"  spec\.versions\[0\]\(digits\)\.trafficPercentile: .* 0 to 100 .*140.*", second)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (("endpoint", "show", "digit"), "did you mean digits?"),
+        (("keys", "show", "difits"), "did you mean digits?"),
+        (("endpoint", "show", "digits", "-n", "team"), "there is one in namespace default: -n default"),
+        (("version", "update", "digits", "bleu", "--default"), "did you mean blue?"),
+        (("version", "delete", "digits", "bluu", "--yes"), "did you mean blue?"),
+    ],
+)
+def test_a_name_that_nobody_has_may_be_a_near_one(run, arguments, meant):
+    run("endpoint", "create", "digits", "--version-name", "blue", "--urls", "http://127.0.0.1:5001")
+    refused, hint = run(*arguments, expect=1).stderr.splitlines()
+    assert refused.startswith("maitre: ")
+    assert hint == f"  {meant}"
+
+
+def test_nothing_is_made_up_for_a_name_that_is_far_from_all(run):
+    run("endpoint", "create", "digits", "--urls", "http://127.0.0.1:5001")
+    assert len(run("endpoint", "show", "weather", expect=1).stderr.splitlines()) == 1
+
+
+def test_who_may_not_list_is_told_the_refusal_alone(run, api):
+    api.forbidden = "list"
+    assert len(run("endpoint", "show", "digits", expect=1).stderr.splitlines()) == 1

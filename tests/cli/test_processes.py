@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from time import perf_counter
 
 import pytest
 
@@ -116,3 +117,16 @@ def test_top_repaints_itself_until_it_is_interrupted(environment, api):
     os.close(ours)
     assert b"0/3" in shown
     assert b"Traceback" not in shown
+
+
+def test_help_costs_little_more_than_the_interpreter_and_typer():
+    """A ratio, since machines differ; the shortest of several, since neighbours disturb."""
+
+    def seconds(*arguments):
+        began = perf_counter()
+        subprocess.run([sys.executable, *arguments], capture_output=True, check=True, timeout=30)
+        return perf_counter() - began
+
+    rounds = [(seconds("-m", "router", "--help"), seconds("-c", "import typer.main")) for _ in range(7)]
+    help_s, typer_s = map(min, zip(*rounds, strict=True))
+    assert help_s < 3 * typer_s

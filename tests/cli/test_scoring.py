@@ -1,9 +1,12 @@
 """`maitre keys`, `token`, `invoke`, `logs` and `top`."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import pytest
+
+from router.cli.commands import COMMANDS, load
 
 URLS = ("--urls", "http://127.0.0.1:5001")
 MINE = "a-key-of-mine-of-enough-characters"
@@ -38,8 +41,18 @@ def test_keys(run, api, digits, tmp_path):
     assert json.loads(changed.stdout) == {"primaryKey": api.keys("digits").primary, "secondaryKey": MINE}
 
 
-def test_a_key_cannot_be_given_in_the_arguments(run):
-    assert "--value " not in run("keys", "regenerate", "--help").stdout
+def options(command):
+    yield from (name for parameter in command.params for name in parameter.opts)
+    for inner in getattr(command, "commands", {}).values():
+        yield from options(inner)
+
+
+def test_no_credential_can_be_given_in_the_arguments():
+    """Any process could read it there; `--key` is which one."""
+    said = {name for command in COMMANDS for name in options(load(command))}
+    assert {"--admin-token-file", "--value-file"} <= said
+    secret = re.compile("token|key|secret|password|credential|value")
+    assert {name for name in said if secret.search(name) and not name.endswith("-file")} == {"--key", "--tls-key"}
 
 
 def test_a_token_stands_alone(run):

@@ -68,3 +68,11 @@ def test_logs(api, endpoint):
     assert endpoint.get_logs("blue") == "blue-1 started\nblue-1 scored\n"
     assert endpoint.get_logs("blue", num_lines=1) == "blue-1 scored\n"
     assert list(endpoint.follow_logs("blue", num_lines=1)) == ["blue-1 scored", "blue-1 later"]
+
+
+def test_an_endpoint_without_a_version_in_force_is_waited_for(api, endpoint, time):
+    api.standing.is_empty = True
+    with pytest.raises(NotDeployed, match="no version is in force yet"):
+        endpoint.wait_for_deployment(timeout_s=1)
+    api.standing.is_empty = False
+    endpoint.wait_for_deployment(timeout_s=1)
