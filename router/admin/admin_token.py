@@ -82,10 +82,16 @@ class AdminToken:
 
 def opened(state_dir: Path, named: Path | None) -> AdminToken:
     """The gate of a router. `named`: the file that the user names; None: the one in the state directory, made if it is
-    not there. Raises AdminTokenRefused."""
+    not there. Raises AdminTokenRefused, but not where none can be made, as on a read-only disk: requests are served all
+    the same, and nobody is let in here."""
     path = token_path(state_dir, named)
     if named is None:
-        make(path)
+        try:
+            make(path)
+        except AdminTokenRefused as refused:
+            fields = {"problem": f"{refused}; or name one with --admin-token-file"}
+            log.warning("nobody is let in by an admin token: there is none", extra={"fields": fields})
+            return AdminToken(path)
     read(path)
     _mind_others(path, refuse=named is None)
     return AdminToken(path)

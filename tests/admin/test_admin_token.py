@@ -225,3 +225,13 @@ def test_it_does_not_show(tmp_path):
     gate = AdminToken(written(tmp_path / "token"))
     assert TOKEN not in repr(gate)
     assert TOKEN not in repr(vars(gate))
+
+
+async def test_where_none_can_be_made_the_router_serves_and_nobody_is_let_in(tmp_path, caplog):
+    """As in a container whose file system is read-only."""
+    state = tmp_path / "state"
+    state.write_text("a file where the directory should be")
+    gate = opened(state, None)
+    assert "there is none" in caplog.text
+    with pytest.raises(NotIdentified):
+        await gate.identify("whatever somebody has in mind, of enough characters")
