@@ -83,9 +83,7 @@ class Maitre:
         """Changes the file as an editor does: whole, by renaming."""
         text = self.config.read_text()
         assert before in text
-        part = self.config.with_suffix(".part")
-        part.write_text(text.replace(before, after))
-        part.replace(self.config)
+        write_whole(self.config, text.replace(before, after))
 
     async def stop(self, number: int = signal.SIGTERM) -> int:
         """Signals, waits for the end, returns the exit code."""
@@ -114,8 +112,8 @@ async def serve(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Maitre]
 
         async def start(text: str, *options: str, **environment: str) -> Maitre:
             config = tmp_path / "endpoints.yaml"
-            config.write_text(text)
-            (tmp_path / "keys.yaml").write_text("\n".join(f"{name}: {value}" for name, value in KEYS.items()))
+            write_whole(config, text)
+            write_whole(tmp_path / "keys.yaml", "\n".join(f"{name}: {value}" for name, value in KEYS.items()))
             command = [sys.executable, "-m", "router", "serve", "--config", str(config), "--port", "0"]
             command += ["--admin-port", "0", "--state-dir", str(tmp_path / "state")]
             command += (
@@ -163,6 +161,13 @@ async def recording_replicas() -> AsyncIterator[Callable[..., Awaitable[Recordin
             return replicas
 
         yield start
+
+
+def write_whole(path: Path, text: str) -> None:
+    """A router that reads it meanwhile, as another one of the same test does, sees the old text or the new one."""
+    part = path.with_suffix(".part")
+    part.write_text(text)
+    part.replace(path)
 
 
 async def until_ready(process: asyncio.subprocess.Process, config: Path, bound_s: float = BOUND_S) -> Maitre:

@@ -15,7 +15,7 @@ async def insist(call: Callable[[], Awaitable[object]]) -> bool:
     """Whether it was done; False: the object is gone, or somebody else has done so."""
     while True:
         try:
-            await call()
+            await _to_its_end(call)
             return True
         except ApiError as error:
             if error.status.code in (404, 409):
@@ -25,6 +25,21 @@ async def insist(call: Callable[[], Awaitable[object]]) -> bool:
         except httpx2.TransportError:
             pass
         await asyncio.sleep(PAUSE_S)
+
+
+async def _to_its_end(call: Callable[[], Awaitable[object]]) -> None:
+    """Also when cancelled: a call cut short within its TLS handshake leaves the socket open, as httpcore closes it on
+    errors alone."""
+
+    async def made() -> None:
+        await call()
+
+    calling = asyncio.get_running_loop().create_task(made())
+    try:
+        await asyncio.shield(calling)
+    except asyncio.CancelledError:
+        await asyncio.gather(calling, return_exceptions=True)
+        raise
 
 
 async def patch_status(client: AsyncClient, pod: Pod, patch: dict[str, object]) -> None:
