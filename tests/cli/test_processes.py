@@ -107,13 +107,16 @@ def test_top_repaints_itself_until_it_is_interrupted(environment, api):
     with subprocess.Popen(command, env={**environment, "TERM": "xterm"}, stdout=theirs, stderr=theirs) as watching:
         os.close(theirs)
         shown = b""
-        while shown.count(b"digits") < 2:
-            shown += os.read(ours, 4096)
-        watching.send_signal(signal.SIGINT)
-        with suppress(OSError):  # the end of a terminal, as Linux has it
-            while more := os.read(ours, 4096):
-                shown += more
-        assert watching.wait(timeout=30) == 0
+        try:
+            while shown.count(b"digits") < 2:
+                shown += os.read(ours, 4096)
+            watching.send_signal(signal.SIGINT)
+            with suppress(OSError):  # the end of a terminal, as Linux has it
+                while more := os.read(ours, 4096):
+                    shown += more
+            assert watching.wait(timeout=30) == 0
+        finally:
+            watching.kill()
     os.close(ours)
     assert b"0/3" in shown
     assert b"Traceback" not in shown

@@ -40,6 +40,10 @@ BULK = 400 << 10
 KINDS = {"whole": 86, "halves": 9, "bulk": 1, "bulk lost": 1, "leaves": 3}
 """Of requests, and how many in a hundred. Halves come with a pause between them."""
 WISHES = {"bulk lost": "x-fate: lost\r\n", "leaves": "x-fate: hang\r\n"}
+PIECEMEAL = {"halves", "bulk", "bulk lost"}
+"""Kinds whose body comes in more than one piece: the last one is late where a starved machine let this client wait."""
+LATE_ONES = 0.01
+"""Of the requests that come piecemeal, how many may be late at most."""
 UNREACHED = {"upstream_error", "queue_timeout", "no_replicas"}
 """What a request may end in that reached no model: no connection, no slot in time, no replica."""
 
@@ -68,9 +72,10 @@ ENDS = {
 class Customer:
     """One of the client's connections, and what it saw: by request, the answer or None where it left."""
 
-    def __init__(self, port: int, seen: dict[str, Received | None], chance: random.Random) -> None:
+    def __init__(self, port: int, seen: dict[str, Received | None], piecemeal: set[str], chance: random.Random) -> None:
         self._port = port
         self._seen = seen
+        self._piecemeal = piecemeal
         self._chance = chance
         self._line: Line | None = None
 
@@ -78,6 +83,8 @@ class Customer:
         id = f"r{number:06}"
         kind = self._chance.choices(list(KINDS), list(KINDS.values()))[0]
         body = id.encode() * (BULK // len(id) if kind in ("bulk", "bulk lost") else self._chance.randint(1, 20))
+        if kind in PIECEMEAL:
+            self._piecemeal.add(id)
         line = self._line = self._line or await Line.open(self._port)
         line.transport.write(head(id, len(body), WISHES.get(kind, "")))
         if kind == "leaves":
@@ -116,6 +123,8 @@ class Accounts:
     """What everybody says of one run."""
 
     client: dict[str, Received | None]
+    piecemeal: set[str]
+    """Of these requests the body came in more than one piece."""
     log: list[dict]
     models: dict[str, list[Sighting]]
     counters: collections.Counter[tuple[str, str]]
@@ -149,7 +158,8 @@ async def disturb(replicas: list[FixedReplica], over: asyncio.Event) -> None:
 
 async def run(maitre: Maitre, replicas: list[FixedReplica], access_log: Path, rate: float, seconds: float) -> Accounts:
     seen: dict[str, Received | None] = {}
-    customers = [Customer(maitre.port, seen, random.Random(seed)) for seed in range(CONNECTIONS)]
+    piecemeal: set[str] = set()
+    customers = [Customer(maitre.port, seen, piecemeal, random.Random(seed)) for seed in range(CONNECTIONS)]
     over = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(disturb(replicas, over))
@@ -163,7 +173,7 @@ async def run(maitre: Maitre, replicas: list[FixedReplica], access_log: Path, ra
     counters = await counted(maitre)
     await maitre.stop()  # completes the access log
     log = [json.loads(line) for line in access_log.read_text().splitlines()]
-    return Accounts(seen, log, by_id(replicas), counters)
+    return Accounts(seen, piecemeal, log, by_id(replicas), counters)
 
 
 async def counted(maitre: Maitre) -> collections.Counter[tuple[str, str]]:
@@ -200,7 +210,12 @@ def assert_ends_are_explained(accounts: Accounts) -> None:
     for id, received in accounts.client.items():
         sightings = accounts.models.get(id, [])
         if received is not None:
-            assert accounts.end(id) in possible_ends(sightings), (id, received, sightings)
+            ends = possible_ends(sightings)
+            if id in accounts.piecemeal and sightings and sightings[-1].took is None:
+                ends = ends | {"request_timeout"}  # the model never had all of the body
+            assert accounts.end(id) in ends, (id, received, sightings)
+    late = sum(accounts.end(id) == "request_timeout" for id in accounts.client)
+    assert late <= 1 + LATE_ONES * len(accounts.piecemeal)
 
 
 def possible_ends(sightings: list[Sighting]) -> set[str]:
